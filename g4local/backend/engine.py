@@ -1,0 +1,109 @@
+"""What the rest of g4local asks of a model; anything that turns segments into pieces is an Engine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Literal, Protocol
+
+from g4local.core.progress import Report
+from g4local.core.prompt import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How a model is loaded."""
+
+    path: Path
+    """The GGUF."""
+    context: int = 4096
+    """Tokens of context; 0 takes all that the model was trained for."""
+    threads: int = 0
+    """Threads of the CPU; 0 takes what the start probe found."""
+    gpu_layers: int = -1
+    """Layers on the GPU, if llama.cpp was built for one; -1 is all."""
+    extra_buffers: bool | None = None
+    """llama.cpp's repacked weights: faster, but some virtual machines fault in them; None takes what the start probe found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is picked; the defaults are Google's for Gemma 4 (generation_config.json)."""
+
+    temperature: float = 1.0
+    """0 takes the most likely token."""
+    top_k: int = 64
+    top_p: float = 0.95
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    """1 is none; Gemma 4 is not meant to have one."""
+    seed: int | None = None
+    """None draws one, which Completion tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What is known of a loaded model."""
+
+    path: Path
+    name: str
+    """The file's own `general.name`, or its stem."""
+    architecture: str
+    context: int
+    """Tokens of context that it was loaded with."""
+    trained_context: int
+    vocab_size: int
+    special_tokens: Mapping[str, int] = field(repr=False)
+    """Control and user-defined tokens by name, such as `<|turn>`."""
+    end_tokens: frozenset[int]
+    """Tokens that end a reply: `<eos>`, `<turn|>`, `<|tool_response>`."""
+    per_layer_embeddings: bool
+    """True for E2B and E4B, whose template differs."""
+    template: str = field(default="", repr=False)
+    """The chat template inside the file; ours is used, this one only tells the file's age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One token and the text that became whole with it (empty in the middle of a character, and for control tokens)."""
+
+    token: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """How a generation ended, and what it cost; always the last thing that `generate` yields."""
+
+    reason: Literal["stop", "length", "context", "cancelled"]
+    """`length`: max_tokens reached; `context`: no room left."""
+    end_token: int | None
+    """The token that ended it, when the reason is `stop`."""
+    prompt_tokens: int
+    reused_tokens: int
+    completion_tokens: int
+    prefill_seconds: float
+    decode_seconds: float
+    seed: int
+
+
+class Engine(Protocol):
+    """A model that is or can be loaded, for one conversation at a time."""
+
+    def start(self, report: Report, cancel: Event) -> EngineInfo:
+        """Load the model if it is not loaded, and tell what it is; Cancelled, EngineError or BadGguf when it can't be."""
+
+    def tokenize(self, prompt: Sequence[Segment]) -> list[int]:
+        """The ids of a prompt; EngineError for a special token that the vocabulary lacks."""
+
+    def generate(
+        self, prompt: Sequence[Segment], sampling: Sampling, max_tokens: int, report: Report, cancel: Event
+    ) -> Iterator[Piece | Completion]:
+        """Continue the prompt until an end token, `max_tokens` (0: as long as there is room) or `cancel`.
+
+        The end token itself is yielded as a Piece. Raises ContextFull when the prompt leaves no room, EngineDied when
+        the child dies.
+        """
+
+    def close(self) -> None:
+        """Free the model; the next start loads it again."""

@@ -1,0 +1,1 @@
+"""The words every other part speaks: messages, prompts, events, progress and errors (standard library only)."""

@@ -1,0 +1,1 @@
+"""The Textual app: it shows what a conversation says and owns no rules of its own."""
