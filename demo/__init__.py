@@ -1,0 +1,1 @@
+"""How the model that ships with g4local is made: its shape, words, training and evaluation (development only)."""
