@@ -1,0 +1,122 @@
+"""The one module that prints: stdout is the answer, stderr is everything else.
+
+Nothing printed is parsed as markup, and what a model or a tool says can't steer the terminal: control characters are
+shown as pictures (U+2400 and following). Colour is only for terminals, and not with NO_COLOR.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from g4local.core.messages import Json
+from g4local.core.progress import Progress, Report, silent
+
+_KEPT_CONTROLS = "\n\t"
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in _KEPT_CONTROLS}
+_PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+_DIM, _RED, _YELLOW, _END = "\x1b[2m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
+
+
+def printable(text: str) -> str:
+    """The text with every control character but newline and tab made visible."""
+    return text.translate(_PICTURES)
+
+
+def answer(text: str) -> None:
+    """A piece of the answer, on stdout, at once."""
+    _write(sys.stdout, printable(text) if sys.stdout.isatty() else text)
+
+
+def line(text: str = "") -> None:
+    """A line of the answer, on stdout."""
+    answer(text + "\n")
+
+
+def json_line(value: Json) -> None:
+    """One JSON value on a line of its own, on stdout."""
+    _write(sys.stdout, json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def aside(text: str) -> None:
+    """A piece of what is not the answer (a thought, a tool call), dim, on stderr, at once."""
+    _write(sys.stderr, _coloured(_DIM, text))
+
+
+def note(text: str) -> None:
+    """A line for the person, on stderr."""
+    _write(sys.stderr, printable(text) + "\n")
+
+
+def warning(text: str) -> None:
+    """A line about something that the user did not ask for, on stderr."""
+    _write(sys.stderr, _coloured(_YELLOW, "warning: ") + printable(text) + "\n")
+
+
+def error(message: str, hint: str = "") -> None:
+    """What went wrong in one sentence, and what to do next, on stderr."""
+    _write(sys.stderr, _coloured(_RED, "error: ") + printable(message) + "\n")
+    if hint:
+        _write(sys.stderr, "hint: " + printable(hint) + "\n")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows in columns under their heads, on stdout."""
+    cells = [[printable(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
+    for row in cells:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def fields(values: Mapping[str, str]) -> None:
+    """Names and values in two columns, on stdout."""
+    width = max(map(len, values), default=0)
+    for name, value in values.items():
+        line(f"{printable(name).ljust(width)}  {printable(value)}")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Report]:
+    """A Report that draws a bar on stderr while it is a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    console = Console(stderr=True, markup=False, highlight=False)
+    with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(progress: Progress) -> None:
+            if progress.stage not in tasks:
+                for shown in tasks.values():
+                    bars.update(shown, visible=False)
+                tasks[progress.stage] = bars.add_task(printable(progress.stage), total=None)
+            bars.update(tasks[progress.stage], completed=progress.done, total=progress.total or None)
+
+        yield report
+
+
+def human_bytes(count: int) -> str:
+    """A size as people write it: 3.4 GB, decimal units as file managers and model pages use them."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _coloured(colour: str, text: str) -> str:
+    text = printable(text)
+    return f"{colour}{text}{_END}" if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()

@@ -1,0 +1,176 @@
+"""What a front end in the terminal makes of a turn's events: a person's view, one JSON object, or a stream of them."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+from g4local.cli import output
+from g4local.core.errors import Cancelled, ContextFull, G4Error
+from g4local.core.events import (
+    Event,
+    MalformedCall,
+    RawDelta,
+    TextDelta,
+    ThoughtDelta,
+    ToolFinished,
+    ToolRequested,
+    TurnFinished,
+    TurnStarted,
+    Warned,
+)
+from g4local.core.messages import Json, ToolCall
+
+EXIT_LENGTH = 6
+"""The answer was cut off at --max-tokens."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All that a turn brought, gathered while it goes on."""
+
+    text: str = ""
+    thought: str = ""
+    tool_calls: list[Json] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    finished: TurnFinished | None = None
+    error: G4Error | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that the turn's end means (0 when the model said all that it wanted to)."""
+        if self.error:
+            return self.error.exit_code
+        if self.finished is None or self.finished.reason in ("tool_calls", "error"):
+            return 1
+        if self.finished.reason == "cancelled":
+            return Cancelled.exit_code
+        if self.finished.context_full:
+            return ContextFull.exit_code
+        return EXIT_LENGTH if self.finished.reason == "length" else 0
+
+
+def follow(events: Iterable[Event], show: Callable[[Event], None]) -> Outcome:
+    """Run a turn to its end, showing each event as it comes; an error ends it and is kept in the outcome."""
+    outcome = Outcome()
+    try:
+        for event in events:
+            _add(outcome, event)
+            show(event)
+    except G4Error as error:
+        outcome.error = error
+    return outcome
+
+
+def show_nothing(event: Event) -> None:
+    """Show a turn that is only gathered."""
+
+
+@dataclass(slots=True)
+class Screen:
+    """A person's view of a turn: the answer on stdout, thoughts and tools dim on stderr."""
+
+    show_thoughts: bool = True
+    _column: int = 0
+    _in_thought: bool = False
+
+    def show(self, event: Event) -> None:  # noqa: C901 (one flat match over a closed union)
+        """Show one event."""
+        match event:
+            case ThoughtDelta(text):
+                if self.show_thoughts:
+                    self._in_thought = True
+                    output.aside(text)
+            case TextDelta(text) | RawDelta(text):
+                self._end_thought()
+                output.answer(text)
+                self._column = len(text) - text.rfind("\n") - 1 + (self._column if "\n" not in text else 0)
+            case ToolRequested(call):
+                self._fresh_line()
+                output.aside(f"→ {call_text(call)}\n")
+            case ToolFinished(_, result):
+                output.aside(f"{'←' if result.ok else '✗'} {result.value}\n")
+            case MalformedCall(raw):
+                self._fresh_line()
+                output.warning(f"The model wrote a tool call that can't be read: {raw}")
+            case Warned(message):
+                self._fresh_line()
+                output.warning(message)
+            case TurnStarted():
+                pass
+            case TurnFinished():
+                self._fresh_line()
+
+    def end(self) -> None:
+        """Leave the cursor on a fresh line, also after a turn that ended in an error."""
+        self._fresh_line()
+
+    def _end_thought(self) -> None:
+        if self._in_thought:
+            output.aside("\n\n")
+            self._in_thought = False
+
+    def _fresh_line(self) -> None:
+        self._end_thought()
+        if self._column:
+            output.answer("\n")
+            self._column = 0
+
+
+def call_text(call: ToolCall) -> str:
+    """A call as a programmer writes it: calculate(expression="2 + 2")."""
+    return f"{call.name}({', '.join(f'{name}={_literal(value)}' for name, value in call.arguments.items())})"
+
+
+def event_object(event: Event) -> dict[str, Json]:  # noqa: C901 (one flat match over a closed union)
+    """One event as the JSON object that --stream-json prints."""
+    match event:
+        case TurnStarted():
+            return {"type": "turn_started"}
+        case ThoughtDelta(text):
+            return {"type": "thought", "text": text}
+        case TextDelta(text):
+            return {"type": "text", "text": text}
+        case RawDelta(text):
+            return {"type": "raw", "text": text}
+        case ToolRequested(call):
+            return {"type": "tool_requested", **_call_object(call)}
+        case ToolFinished(call, result):
+            return {"type": "tool_finished", **_call_object(call), "result": result.value, "ok": result.ok}
+        case MalformedCall(raw):
+            return {"type": "malformed_call", "raw": raw}
+        case Warned(message):
+            return {"type": "warning", "message": message}
+        case TurnFinished(reason):
+            return {"type": "turn_finished", "finish_reason": reason}
+
+
+def error_object(error: G4Error) -> dict[str, Json]:
+    """An error as scripts get it."""
+    return {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+
+
+def _add(outcome: Outcome, event: Event) -> None:
+    match event:
+        case ThoughtDelta(text):
+            outcome.thought += text
+        case TextDelta(text) | RawDelta(text):
+            outcome.text += text
+        case ToolFinished(call, result):
+            outcome.tool_calls.append({**_call_object(call), "result": result.value, "ok": result.ok})
+        case MalformedCall(raw):
+            outcome.warnings.append(f"malformed tool call: {raw}")
+        case Warned(message):
+            outcome.warnings.append(message)
+        case TurnFinished():
+            outcome.finished = event
+        case TurnStarted() | ToolRequested():
+            pass
+
+
+def _call_object(call: ToolCall) -> dict[str, Json]:
+    return {"name": call.name, "arguments": cast(Json, call.arguments)}
+
+
+def _literal(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
