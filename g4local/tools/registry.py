@@ -1,0 +1,51 @@
+"""Which tools there are: the built-in ones, and those that installed packages offer.
+
+A package offers a Tool, or a tuple of them, as an entry point of the group `g4local.tools`.
+"""
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from g4local.tools import calculator, clock, files
+from g4local.tools.tool import Tool, ToolError, declaration, tool, validate
+
+__all__ = ["Tool", "ToolError", "available", "builtin", "declaration", "tool", "validate"]
+
+GROUP = "g4local.tools"
+"""The entry points by which a package offers tools."""
+
+
+def builtin(root: Path) -> tuple[Tool, ...]:
+    """The tools that come with g4local; those for files see nothing but the folder `root`."""
+    return (calculator.calculate, clock.clock, *files.tools(root))
+
+
+def available(root: Path) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
+    """All tools, and a warning for each entry point that could not be used."""
+    found = {each.name: each for each in builtin(root)}
+    warnings: list[str] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        for offered in _offered(point, warnings):
+            if offered.name in found:
+                warnings.append(f"The tool {offered.name!r} of {point.value!r} is left out: there is one of that name.")
+            else:
+                found[offered.name] = offered
+    return tuple(found.values()), tuple(warnings)
+
+
+def _offered(point: EntryPoint, warnings: list[str]) -> tuple[Tool, ...]:
+    """The usable tools of an entry point; importing one runs another package's code, so anything may be raised."""
+    from jsonschema import Draft202012Validator
+
+    try:
+        loaded = point.load()
+        offered = loaded if isinstance(loaded, tuple) else (loaded,)
+        for each in offered:
+            if not isinstance(each, Tool):
+                warnings.append(f"The entry point {point.value!r} is no tool but a {type(each).__name__}.")
+                return ()
+            Draft202012Validator.check_schema(each.parameters)
+    except Exception as error:
+        warnings.append(f"The tools of {point.value!r} can't be used: {type(error).__name__}: {error}")
+        return ()
+    return offered
