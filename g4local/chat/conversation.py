@@ -1,0 +1,263 @@
+"""A conversation with a model: the one way in for front ends, and the one loop between replies and tools.
+
+Its messages are valid at any time, however a turn ended: a reply that broke off is kept as far as it came, and calls
+that nobody answered stand at the end until `resume` runs them or `say` passes over them. A message of the user may
+follow another one that was never answered.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Event as Wish
+
+from g4local.backend.engine import Engine, EngineInfo, Piece, Sampling
+from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, outcome, refuse, unanswered
+from g4local.chat.stream import ReplyStream, start_of
+from g4local.chat.template import markup, render, variant_of
+from g4local.chat.turn import Turn
+from g4local.core.errors import Cancelled, ContextFull, UsageError
+from g4local.core.events import (
+    Event,
+    MalformedCall,
+    RawDelta,
+    ToolFinished,
+    ToolRequested,
+    TurnFinished,
+    TurnStarted,
+    Warned,
+)
+from g4local.core.messages import Message
+from g4local.core.progress import Report
+from g4local.core.prompt import Segment
+from g4local.tools.tool import Tool, declaration
+
+_MOST_EQUAL_CALLS = 3
+"""So often may a model make the same call in a turn; the last one is not run."""
+
+_BOS = Segment("<bos>", special=True)
+
+_SIGN_OF_THE_NEW_TEMPLATE = "{#- OpenAI Chat Completions:"
+"""Google's templates of 2026-07-09 have this comment, older ones don't."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationOptions:
+    """How the model is asked."""
+
+    system: str = ""
+    """The system prompt; empty is none, which is what Gemma 4 is used to."""
+    thinking: bool = False
+    """Whether the model thinks before it answers."""
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int = 0
+    """Longest reply of one round in tokens; 0 is as long as there is room."""
+    max_rounds: int = 8
+    """Replies in a turn, those that call tools included; at least 1."""
+    raw: bool = False
+    """`say` sends its text as the whole prompt, special tokens included, and all that comes is passed on unread."""
+
+
+class Conversation:
+    """What was said between a user and a model, and how it goes on."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        tools: Sequence[Tool] = (),
+        approve: Approve = refuse,
+        options: ConversationOptions | None = None,
+        messages: Iterable[Message] = (),
+    ) -> None:
+        self.messages = list(messages)
+        """The history, without the system prompt of the options."""
+        self.options = options or ConversationOptions()
+        """May be replaced between two turns."""
+        self.tools = tuple(tools)
+        """May be replaced between two turns."""
+        self._engine = engine
+        self._approve = approve
+        self._age_is_told = False
+
+    def say(self, text: str, *, report: Report, cancel: Wish) -> Iterator[Event]:
+        """Ask the model, and run the tools that it wants, until it has answered.
+
+        ContextFull, where the question leaves no room for an answer, takes the question back: the history is as it was.
+        After any other error, and after a cancel, what was said so far is kept: `resume` goes on where there is no
+        answer yet, `retry` asks again.
+        """
+        turn = Turn(report, cancel)
+        if self.options.raw:
+            yield from self._raw_turn(text, turn)
+            return
+        before = list(self.messages)
+        self.messages += [answer(call, NOT_RUN) for call in unanswered(self.messages)]
+        self.messages.append(Message("user", text))
+        yield from self._turn_or_back(turn, before)
+
+    def resume(self, *, report: Report, cancel: Wish) -> Iterator[Event]:
+        """Go on with a turn that has no answer yet: run the calls that nobody answered, and ask the model.
+
+        The rounds and the equal calls are counted anew. UsageError when the history ends in an answer.
+        """
+        if not self.messages or not (self.messages[-1].role in ("user", "tool") or unanswered(self.messages)):
+            raise UsageError("There is no unfinished turn.", "Ask something, or retry the last answer.")
+        yield from self._turn(Turn(report, cancel))
+
+    def retry(self, *, report: Report, cancel: Wish) -> Iterator[Event]:
+        """Ask the last question again, in place of all that followed it; UsageError when there is none."""
+        last_question = next((i for i in reversed(range(len(self.messages))) if self.messages[i].role == "user"), None)
+        if last_question is None:
+            raise UsageError("There is no question to ask again.", "Ask something first.")
+        before = list(self.messages)
+        del self.messages[last_question + 1 :]
+        yield from self._turn_or_back(Turn(report, cancel), before)
+
+    def rewind(self, to: int) -> str:
+        """Take back the user's message at this index and all that followed it, and give its text to be edited."""
+        if not 0 <= to < len(self.messages) or self.messages[to].role != "user":
+            raise UsageError(
+                f"Message {to} is not a question.", "A conversation is taken back to one of its questions."
+            )
+        text = self.messages[to].text
+        del self.messages[to:]
+        return text
+
+    def prompt(self, info: EngineInfo) -> list[Segment]:
+        """What the model is sent when it is asked now."""
+        system = [Message("system", self.options.system)] if self.options.system else []
+        return render(
+            [*system, *self.messages],
+            tools=[declaration(tool) for tool in self.tools],
+            variant=variant_of(info),
+            enable_thinking=self.options.thinking,
+        )
+
+    def _turn_or_back(self, turn: Turn, before: list[Message]) -> Iterator[Event]:
+        try:
+            yield from self._turn(turn)
+        except ContextFull:
+            self.messages[:] = before
+            raise
+
+    def _turn(self, turn: Turn) -> Iterator[Event]:
+        """Rounds of answering calls and asking the model; ContextFull only when nothing was generated."""
+        yield TurnStarted()
+        info = self._loaded(turn)
+        if info is None:
+            yield turn.finished("cancelled")
+            return
+        yield from self._told_age(info)
+        for _ in range(self.options.max_rounds):
+            ending = (yield from self._answer_calls(turn)) or (yield from self._reply(info, turn))
+            if ending:
+                yield ending
+                return
+        yield Warned(
+            f"The model still wants to call tools after {self.options.max_rounds} rounds; the turn is stopped."
+        )
+        yield turn.finished("tool_calls")
+
+    def _loaded(self, turn: Turn) -> EngineInfo | None:
+        try:
+            info = self._engine.start(turn.report, turn.cancel)
+        except Cancelled:
+            return None
+        turn.loaded()
+        return info
+
+    def _told_age(self, info: EngineInfo) -> Iterator[Event]:
+        if info.template.strip() and _SIGN_OF_THE_NEW_TEMPLATE not in info.template and not self._age_is_told:
+            yield Warned("The chat template in this model's file is an old one; Google's of July 2026 is used instead.")
+        self._age_is_told = True
+
+    def _answer_calls(self, turn: Turn) -> Generator[Event, None, TurnFinished | None]:
+        """Run the calls at the end of the history; what it returns ends the turn."""
+        for call in unanswered(self.messages):
+            if turn.cancel.is_set():
+                break
+            if turn.times_called(call) >= _MOST_EQUAL_CALLS:
+                yield Warned(f"The same call of {call.name} came {_MOST_EQUAL_CALLS} times; the turn is stopped.")
+                return turn.finished("tool_calls")
+            yield ToolRequested(call)
+            result = outcome(call, self.tools, self._approve, turn.cancel)
+            self.messages.append(answer(call, result))
+            yield ToolFinished(call, result)
+        if turn.cancel.is_set():
+            self._cancel_calls()
+            return turn.finished("cancelled")
+        return None
+
+    def _cancel_calls(self) -> None:
+        self.messages += [answer(call, CANCELLED) for call in unanswered(self.messages)]
+
+    def _reply(self, info: EngineInfo, turn: Turn) -> Generator[Event, None, TurnFinished | None]:
+        """Let the model say something and keep it; what it returns ends the turn, None when there are calls to run."""
+        prompt = self.prompt(info)
+        calls_so_far = sum(len(message.tool_calls) for message in self.messages)
+        stream = ReplyStream(info, start=start_of(prompt), first_call=calls_so_far)
+        try:
+            for piece in self._generated(prompt, turn):
+                yield from stream.feed(piece)
+        except ContextFull:
+            if turn.generations == 0:
+                raise
+            return (yield from self._full(info, turn))
+        finally:
+            rest = stream.finish()
+            turn.thought(stream.thought_tokens)
+            self._keep(stream, ended=turn.completion is not None and turn.completion.reason != "cancelled")
+        yield from (event for event in rest if not (turn.cancelled and isinstance(event, MalformedCall)))
+        if turn.cancelled:
+            self._cancel_calls()
+        return (yield from self._ending(info, turn, calls=bool(stream.calls)))
+
+    def _generated(self, prompt: Sequence[Segment], turn: Turn) -> Iterator[Piece]:
+        sampling, max_tokens = self.options.sampling, self.options.max_tokens
+        return turn.watch(self._engine.generate(prompt, sampling, max_tokens, turn.report, turn.cancel))
+
+    def _keep(self, stream: ReplyStream, *, ended: bool) -> None:
+        """Put the reply into the history, as far as it came; one that was cut off before its first word leaves nothing.
+
+        What was said before a call is a message of its own: in one message with the call, the template would put it
+        behind the results, and end the model's turn there.
+        """
+        calls = tuple(stream.calls)
+        if stream.text and calls:
+            self.messages.append(Message("assistant", stream.text, stream.thought))
+            self.messages.append(Message("assistant", tool_calls=calls))
+        elif ended or stream.text or stream.thought or calls:
+            self.messages.append(Message("assistant", stream.text, stream.thought, calls))
+
+    def _ending(self, info: EngineInfo, turn: Turn, *, calls: bool) -> Generator[Event, None, TurnFinished | None]:
+        """How the turn ends after a reply; None when it goes on with calls."""
+        assert turn.completion is not None, "a generation ends with its Completion"
+        match turn.completion.reason:
+            case "stop":
+                return None if calls else turn.finished("stop")
+            case "context":
+                return (yield from self._full(info, turn))
+            case "length" | "cancelled" as reason:
+                return turn.finished(reason)
+
+    def _full(self, info: EngineInfo, turn: Turn) -> Generator[Event, None, TurnFinished]:
+        yield Warned(f"The context of {info.context:,} tokens is full; the answer ends here.")
+        return turn.finished("length", context_full=True)
+
+    def _raw_turn(self, text: str, turn: Turn) -> Iterator[Event]:
+        """A text continued as it is; it is no part of the history."""
+        yield TurnStarted()
+        info = self._loaded(turn)
+        if info is None:
+            yield turn.finished("cancelled")
+            return
+        prompt = markup(text, info.special_tokens)
+        if prompt[:1] != [_BOS]:
+            prompt.insert(0, _BOS)
+        names = {token: name for name, token in info.special_tokens.items()}
+        for piece in self._generated(prompt, turn):
+            shown = piece.text or names.get(piece.token, "")
+            if shown:
+                yield RawDelta(shown)
+        ending = yield from self._ending(info, turn, calls=False)
+        assert ending is not None, "only calls keep a turn going"
+        yield ending
