@@ -1,0 +1,223 @@
+"""A Hugging Face folder: config.json, the index and the headers of the safetensors files; rows are read when asked for.
+
+    safetensors: u64 bytes of the header · JSON {name: {dtype, shape, data_offsets: [first, last + 1]}} · data
+
+Rows are read with `pread`, not through a mapping: memory stays what is asked for, and a file that shrinks under us is
+an error instead of a signal. The file's own bounds are all checked before anything is allocated.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from g4local.core.errors import BadCheckpoint
+
+INDEX = "model.safetensors.index.json"
+
+DTYPE_NBYTES = {
+    **{"BF16": 2, "F16": 2, "F32": 4, "F64": 8, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1},
+    **{"U8": 1, "I8": 1, "U16": 2, "I16": 2, "U32": 4, "I32": 4, "U64": 8, "I64": 8, "C64": 8},
+}
+"""Bytes of a value, for every type of the format whose values are whole bytes."""
+
+_MAX_HEADER = 100_000_000
+"""Bytes; the limit of the safetensors library."""
+_MAX_JSON = 256 * 1024 * 1024
+"""Bytes of config.json, of the index and of tokenizer files (Gemma 4's tokenizer.json has 32 million)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTensor:
+    """A tensor of the checkpoint, and where its bytes are."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    """Rows last: the last number is the length of a row."""
+    path: Path
+    start: int
+    """Bytes from the beginning of the file."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data."""
+        return prod(self.shape) * DTYPE_NBYTES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a folder holds."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    tensors: Mapping[str, SourceTensor] = field(repr=False)
+    """By name; in the order of the files' names and of the tensors' names inside each."""
+
+
+class Rows:
+    """Open shards, to read rows from; safe to use from several threads."""
+
+    def __init__(self, files: Mapping[Path, int]) -> None:
+        self._files = files
+
+    def read(self, tensor: SourceTensor, first: int, count: int) -> bytes:
+        """The bytes of `count` rows from row `first` on, rows being counted over all other dimensions."""
+        row = DTYPE_NBYTES[tensor.dtype] * (tensor.shape[-1] if tensor.shape else 1)
+        wanted, at = count * row, tensor.start + first * row
+        parts = []
+        while wanted:
+            with _reading(tensor.path):
+                part = os.pread(self._files[tensor.path], wanted, at)
+            if not part:
+                raise BadCheckpoint(
+                    f"{tensor.path.name} ends inside the tensor {tensor.name!r}.",
+                    "The file changed; download it again.",
+                )
+            parts.append(part)
+            wanted -= len(part)
+            at += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@contextmanager
+def rows(checkpoint: Checkpoint) -> Iterator[Rows]:
+    """The shards, open as long as the block lasts."""
+    files: dict[Path, int] = {}
+    try:
+        for path in {tensor.path for tensor in checkpoint.tensors.values()}:
+            with _reading(path):
+                files[path] = os.open(path, os.O_RDONLY)
+        yield Rows(files)
+    finally:
+        for descriptor in files.values():
+            os.close(descriptor)
+
+
+def read(folder: Path) -> Checkpoint:
+    """Read what a folder holds, but no weight; BadCheckpoint when a file is missing, cut off or inconsistent."""
+    if not folder.is_dir():
+        raise BadCheckpoint(f"There is no folder {folder}.", "Give a folder that was downloaded from Hugging Face.")
+    config = read_json(folder / "config.json")
+    index = folder / INDEX
+    tensors = _indexed(folder, index) if index.is_file() else _listed(folder)
+    return Checkpoint(folder, config, tensors)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; BadCheckpoint when there is none."""
+    try:
+        if path.stat().st_size > _MAX_JSON:
+            raise _bad(path, "is too large to be one of a model's JSON files")
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BadCheckpoint(
+            f"{path.parent} has no {path.name}.", "Download the whole repository, the small files too."
+        ) from error
+    except OSError as error:
+        raise _bad(path, f"can't be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, "is not valid JSON") from error
+    if not isinstance(content, dict):
+        raise _bad(path, "holds no JSON object")
+    return content
+
+
+def _listed(folder: Path) -> dict[str, SourceTensor]:
+    """The tensors of a folder without an index."""
+    paths = sorted(folder.glob("model*.safetensors"))
+    if not paths:
+        raise BadCheckpoint(f"{folder} has no safetensors files.", "Only safetensors checkpoints can be converted.")
+    tensors: dict[str, SourceTensor] = {}
+    for path in paths:
+        for tensor in _header(path):
+            if tensor.name in tensors:
+                raise _bad(path, f"has the tensor {tensor.name!r}, which another file has too")
+            tensors[tensor.name] = tensor
+    return tensors
+
+
+def _indexed(folder: Path, index: Path) -> dict[str, SourceTensor]:
+    """The tensors of a folder with an index, which must agree with the files."""
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
+        raise _bad(index, "has no weight_map")
+    tensors: dict[str, SourceTensor] = {}
+    for shard in sorted(set(places.values())):
+        if Path(shard).name != shard or not (folder / shard).is_file():
+            raise BadCheckpoint(
+                f"{folder} has no {shard}, which {INDEX} names.", "Download the missing file; the folder is incomplete."
+            )
+        for tensor in _header(folder / shard):
+            if places.get(tensor.name) != shard:
+                raise _bad(folder / shard, f"has the tensor {tensor.name!r}, which {INDEX} does not place there")
+            tensors[tensor.name] = tensor
+    for name, shard in places.items():
+        if name not in tensors:
+            raise _bad(folder / shard, f"lacks the tensor {name!r}, which {INDEX} places there")
+    return tensors
+
+
+def _header(path: Path) -> list[SourceTensor]:
+    """The tensors of one safetensors file, by name, with every bound checked."""
+    try:
+        with _reading(path), path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, _MAX_HEADER):
+                raise _bad(path, "is cut off, or its header is damaged")
+            header = json.loads(file.read(length), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, "has a header that is not valid JSON") from error
+    if not isinstance(header, dict):
+        raise _bad(path, "has a header that is no JSON object")
+    header.pop("__metadata__", None)
+    tensors = [_tensor(path, name, entry, 8 + length) for name, entry in header.items()]
+    end = 8 + length
+    for tensor in sorted(tensors, key=lambda tensor: (tensor.start, tensor.nbytes)):
+        if tensor.start != end:
+            raise _bad(path, f"has data that is not where {tensor.name!r} should begin")
+        end += tensor.nbytes
+    if end != size:
+        raise _bad(path, f"has {size} bytes instead of {end}")
+    return sorted(tensors, key=lambda tensor: tensor.name)
+
+
+def _tensor(path: Path, name: str, entry: object, data: int) -> SourceTensor:
+    """One entry of a header; `data` is where the data begins."""
+    match entry:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(first), int(last)]}:
+            if dtype not in DTYPE_NBYTES:
+                raise _bad(path, f"has the tensor {name!r} of the unknown type {dtype!r}")
+            if not all(type(size) is int and size >= 0 for size in shape) or first < 0:
+                raise _bad(path, f"has an impossible shape or place for {name!r}")
+            tensor = SourceTensor(name, dtype, tuple(shape), path, data + first)
+            if tensor.nbytes != last - first:
+                raise _bad(path, f"has {last - first} bytes for {name!r} instead of {tensor.nbytes}")
+            return tensor
+        case _:
+            raise _bad(path, f"has a damaged entry for {name!r}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("a name twice")
+    return entries
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _bad(path, f"can't be read ({error.strerror})") from error
+
+
+def _bad(path: Path, what: str) -> BadCheckpoint:
+    return BadCheckpoint(f"{path.name} {what}.", "Download it again, and check its size.")

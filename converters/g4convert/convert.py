@@ -1,0 +1,81 @@
+"""The whole conversion, read top to bottom: a folder of safetensors becomes a GGUF."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from g4convert import architectures, checkpoint, ggml, metadata, quants, spec, tokenizer, verify, writer
+from g4convert import plan as planning
+from g4convert.gguf import Value, u32
+from g4convert.plan import Plan
+from g4local.core.errors import UsageError
+from g4local.core.progress import Report
+
+RECIPES: Sequence[str] = tuple(quants.RECIPES)
+"""What `recipe` may be, the largest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A finished GGUF."""
+
+    path: Path
+    nbytes: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A conversion of which everything is known but the weights."""
+
+    source: checkpoint.Checkpoint
+    plan: Plan
+    keys: dict[str, Value]
+    """Of the GGUF, in the file's order."""
+
+
+def convert(folder: Path, target: Path, recipe: str, report: Report, cancel: Event, threads: int = 0) -> Converted:
+    """Write the GGUF of a checkpoint; the target appears whole or not at all.
+
+    Threads of 0 takes all cores. Raises BadCheckpoint, UnknownArchitecture, UsageError (recipe or target), Cancelled,
+    or G4Error when it can't be written.
+    """
+    job = prepare(folder, recipe)
+    head = writer.head(job.keys, job.plan)
+    nbytes = len(head) + job.plan.nbytes
+    with writer.beside(target, nbytes) as file, checkpoint.rows(job.source) as rows:
+        file.write(head)
+        writer.write(file, job.plan, rows, threads or os.cpu_count() or 1, report, cancel)
+        file.flush()
+        verify.check(Path(file.name), job.plan, job.keys)
+    return Converted(target, nbytes, job.plan)
+
+
+def plan(folder: Path, recipe: str) -> Plan:
+    """What `convert` would write, without writing it; the same errors as `convert`, but for writing."""
+    return prepare(folder, recipe).plan
+
+
+def prepare(folder: Path, recipe: str) -> Job:
+    """Everything before the first weight is read; the same errors as `convert`, but for writing."""
+    if recipe not in quants.RECIPES:
+        raise UsageError(f"There is no recipe {recipe!r}.", f"Recipes: {', '.join(RECIPES)}.")
+    mix = quants.RECIPES[recipe]
+    source = checkpoint.read(folder)
+    architecture = architectures.find(source.config)
+    model = architecture.read(source.config)
+    matched = planning.match(architecture.rules(model), source.tensors, architecture.prefixes, architecture.skips)
+    whole = planning.make(matched, mix, len(model.layers), model.experts)
+    keys = {
+        **metadata.keys(folder, model.architecture),
+        **spec.keys(model, mix.file_type),
+        **metadata.suppressed(folder),
+        "general.quantization_version": u32(ggml.QUANTIZATION_VERSION),
+        **tokenizer.keys(folder, source.config, model.vocab_size),
+    }
+    if mix.base not in quants.FLOATS:
+        for last in ("general.quantization_version", "general.file_type"):
+            keys[last] = keys.pop(last)
+    return Job(source, whole, keys)

@@ -1,0 +1,166 @@
+"""The plan of a conversion: every tensor of the GGUF, where it comes from, and what becomes of the checkpoint's others.
+
+The plan is data: it is printed by `--plan`, kept in golden files, and followed by the writer without a decision.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+from g4convert import quants
+from g4convert.checkpoint import SourceTensor
+from g4convert.gguf import ALIGNMENT
+from g4convert.quants import FLOATS, Recipe, Role, TensorType
+from g4convert.transforms import Floats
+from g4local.core.errors import BadCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One tensor of the checkpoint becomes one of the GGUF."""
+
+    source: str
+    """The name without the architecture's prefix; empty when the values are made."""
+    name: str
+    """The name in the GGUF."""
+    shape: tuple[int, ...]
+    """Rows last: the last number is the length of a row."""
+    role: Role
+    required: bool = True
+    make: Callable[[], Floats] | None = None
+    """Gives the values of a tensor that the checkpoint does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPlan:
+    """One tensor of the GGUF."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+    type: TensorType
+    offset: int
+    """Bytes from the start of the GGUF's data."""
+    source: SourceTensor | None
+    """None when the values are made."""
+    make: Callable[[], Floats] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def row(self) -> int:
+        """Values in a row."""
+        return self.shape[-1]
+
+    @property
+    def rows(self) -> int:
+        """Rows, counted over all other dimensions."""
+        return prod(self.shape[:-1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data without padding."""
+        return self.rows * self.type.row_nbytes(self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole conversion."""
+
+    recipe: Recipe
+    tensors: tuple[TensorPlan, ...]
+    """In the order of the file."""
+    skipped: tuple[str, ...]
+    """Tensors of the checkpoint that are left out on purpose."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the GGUF's data, padding included."""
+        last = self.tensors[-1]
+        return padded(last.offset + last.nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which rule takes which tensor of the checkpoint, in the checkpoint's order."""
+
+    pairs: tuple[tuple[Rule, SourceTensor | None], ...]
+    skipped: tuple[str, ...]
+
+
+def match(
+    rules: Iterable[Rule], tensors: Mapping[str, SourceTensor], prefixes: Sequence[str], skips: tuple[str, ...]
+) -> Match:
+    """Find the rule of every tensor; BadCheckpoint names the tensor that is missing, unknown or of another shape."""
+    by_source = {rule.source: rule for rule in rules if rule.make is None}
+    pairs: list[tuple[Rule, SourceTensor | None]] = [(rule, None) for rule in rules if rule.make is not None]
+    skipped, unknown = [], []
+    for tensor in tensors.values():
+        name = _without_prefix(tensor.name, prefixes)
+        if name.startswith(skips):
+            skipped.append(tensor.name)
+        elif name in by_source:
+            rule = by_source.pop(name)
+            _check(rule, tensor)
+            pairs.append((rule, tensor))
+        else:
+            unknown.append(tensor.name)
+    missing = [rule.source for rule in by_source.values() if rule.required]
+    if missing:
+        raise BadCheckpoint(
+            f"The checkpoint lacks the tensor {_first(missing)}.",
+            "Download it again; a file or a part of it is missing.",
+        )
+    if unknown:
+        raise BadCheckpoint(
+            f"The checkpoint has the tensor {_first(unknown)} that no rule knows.",
+            "Its config.json may be that of another model.",
+        )
+    return Match(tuple(pairs), tuple(skipped))
+
+
+def make(matched: Match, recipe: Recipe, layers: int, experts: int) -> Plan:
+    """Give every tensor its type and its place.
+
+    Unquantized files have the order of llama.cpp's converter (made tensors, then the checkpoint's), quantized ones that
+    of llama-quantize (by layer, then by name).
+    """
+    pairs = list(matched.pairs)
+    if recipe.base not in FLOATS:
+        pairs.sort(key=lambda pair: _quantized_order(pair[0].name))
+    types = quants.choose(recipe, [rule for rule, _ in pairs], layers, experts)
+    entries, offset = [], 0
+    for (rule, source), kind in zip(pairs, types, strict=True):
+        entry = TensorPlan(rule.name, rule.shape, rule.role, kind, offset, source, rule.make)
+        entries.append(entry)
+        offset = padded(offset + entry.nbytes)
+    return Plan(recipe, tuple(entries), matched.skipped)
+
+
+def padded(nbytes: int) -> int:
+    """The next multiple of the alignment."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def _without_prefix(name: str, prefixes: Sequence[str]) -> str:
+    return next((name.removeprefix(prefix) for prefix in prefixes if name.startswith(prefix)), name)
+
+
+def _check(rule: Rule, tensor: SourceTensor) -> None:
+    if tensor.shape != rule.shape:
+        raise BadCheckpoint(
+            f"The tensor {tensor.name!r} is {list(tensor.shape)}, but config.json makes it {list(rule.shape)}.",
+            "config.json and the weights are not of the same model.",
+        )
+    if tensor.dtype not in FLOATS:
+        raise BadCheckpoint(
+            f"The tensor {tensor.name!r} is of type {tensor.dtype}; only {', '.join(FLOATS)} can be converted.",
+            "Convert the model's BF16 checkpoint, not a quantized one.",
+        )
+
+
+def _first(names: Sequence[str]) -> str:
+    others = len(names) - 1
+    return repr(names[0]) + (f" (and {others} more)" if others else "")
+
+
+def _quantized_order(name: str) -> tuple[int, bytes]:
+    return (int(name.split(".")[1]) if name.startswith("blk.") else -1, name.encode())

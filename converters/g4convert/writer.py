@@ -1,0 +1,196 @@
+"""Writes a GGUF in one pass: the header first, then slab after slab of read, transform, quantize, write.
+
+Sizes are known from the plan, so nothing is written twice. Rows are quantized independently, so slabs run on a pool of
+threads and are written in order: the bytes do not depend on the number of threads, and memory is some slabs a thread.
+"""
+
+import fcntl
+import os
+import shutil
+import struct
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from g4convert import ggml
+from g4convert.checkpoint import Rows
+from g4convert.gguf import FORMATS, MAGIC, VERSION, Value, ValueType
+from g4convert.plan import Plan, TensorPlan, padded
+from g4convert.quants import FLOATS, dims
+from g4convert.transforms import rounded_to_bf16, widened
+from g4local.core.errors import BadCheckpoint, Cancelled, G4Error, UsageError
+from g4local.core.progress import Progress, Report
+
+_SLAB = 1 << 20
+"""Values that are converted at once, if a row is not longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """Some rows of a tensor."""
+
+    tensor: TensorPlan
+    first: int
+    count: int
+
+
+@contextmanager
+def beside(target: Path, nbytes: int) -> Iterator[BinaryIO]:
+    """A file `TARGET.part` that becomes the target when the block ends, and is removed when it fails.
+
+    UsageError when the target can't be a file, G4Error when another process is writing it or the disk is too full.
+    """
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}.", "Create it, or choose another place.")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.", "Give the name of a file.")
+    free = shutil.disk_usage(target.parent).free
+    if free < nbytes:
+        raise G4Error(
+            f"{target.name} needs {nbytes / 1e9:.1f} GB, but {target.parent} has only {free / 1e9:.1f} GB free.",
+            "Make room, or choose a smaller recipe or another disk.",
+        )
+    part = target.with_name(target.name + ".part")
+    finished = False
+    with _opened_alone(part) as file:
+        try:
+            yield file
+            with _writing(part):
+                file.flush()
+                os.fsync(file.fileno())
+                part.replace(target)
+            finished = True
+        finally:
+            if not finished:
+                part.unlink(missing_ok=True)
+
+
+def head(keys: Mapping[str, Value], plan: Plan) -> bytes:
+    """All that stands before the data, padding included."""
+    parts = [MAGIC, struct.pack("<IQQ", VERSION, len(plan.tensors), len(keys))]
+    for name, value in keys.items():
+        parts += [_string(name), struct.pack("<I", value.type), _value(value)]
+    for tensor in plan.tensors:
+        sizes = dims(tensor.shape)
+        parts.append(_string(tensor.name))
+        parts.append(struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, tensor.type.id, tensor.offset))
+    content = b"".join(parts)
+    return content + bytes(padded(len(content)) - len(content))
+
+
+def write(file: BinaryIO, plan: Plan, source: Rows, threads: int, report: Report, cancel: Event) -> None:
+    """Append the data of all tensors; Cancelled when asked to stop, BadCheckpoint for values that are no numbers."""
+    pending: deque[tuple[Slab, Future[bytes]]] = deque()
+    slabs = _slabs(plan)
+    done = 0
+    report(Progress("convert", 0, plan.nbytes, "bytes"))
+    with ThreadPoolExecutor(threads, "g4convert") as pool:
+        try:
+            while True:
+                while len(pending) < 2 * threads and (slab := next(slabs, None)):
+                    pending.append((slab, pool.submit(_converted, slab, source, plan)))
+                if not pending:
+                    break
+                if cancel.is_set():
+                    raise Cancelled("The conversion was stopped.", "Nothing is left of it.")
+                slab, future = pending.popleft()
+                content = future.result()
+                with _writing(Path(file.name)):
+                    file.write(content)
+                done += len(content)
+                report(Progress("convert", done, plan.nbytes, "bytes"))
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+
+def _slabs(plan: Plan) -> Iterator[Slab]:
+    for tensor in plan.tensors:
+        count = max(1, _SLAB // tensor.row)
+        for first in range(0, tensor.rows, count):
+            yield Slab(tensor, first, min(count, tensor.rows - first))
+
+
+def _converted(slab: Slab, source: Rows, plan: Plan) -> bytes:
+    """The bytes of a slab, with the padding that follows the tensor after its last one.
+
+    Quantized types take the values that a BF16 file would hold, so that one pass gives the bytes of two.
+    """
+    tensor = slab.tensor
+    if tensor.make is not None:
+        raw, dtype = tensor.make().tobytes(), "F32"
+    else:
+        assert tensor.source is not None
+        raw, dtype = source.read(tensor.source, slab.first, slab.count), tensor.source.dtype
+    values = widened(raw, dtype)
+    if not np.isfinite(values).all():
+        raise _no_numbers(tensor)
+    if dtype == tensor.type.name:
+        content = raw
+    else:
+        if plan.recipe.base not in FLOATS and tensor.type.name != "F32" and dtype != "BF16":
+            values = rounded_to_bf16(values)
+        data = ggml.quantized(values, tensor.row, tensor.type)
+        if not ggml.is_valid(data, tensor.type):
+            raise _no_numbers(tensor)
+        content = data.tobytes()
+    last = slab.first + slab.count == tensor.rows
+    return content + bytes(padded(tensor.nbytes) - tensor.nbytes) if last else content
+
+
+def _no_numbers(tensor: TensorPlan) -> BadCheckpoint:
+    name = tensor.source.name if tensor.source else tensor.name
+    return BadCheckpoint(
+        f"The tensor {name!r} has values that are infinite, not a number, or too large for {tensor.type.name}.",
+        "The checkpoint is damaged, or the recipe does not suit it.",
+    )
+
+
+def _value(value: Value) -> bytes:
+    if value.type is ValueType.ARRAY:
+        assert isinstance(value.data, list) and value.element is not None
+        return struct.pack("<IQ", value.element, len(value.data)) + _items(value.element, value.data)
+    return _items(value.type, [value.data])
+
+
+def _items(kind: ValueType, items: list[Any]) -> bytes:
+    if kind is ValueType.STRING:
+        return b"".join(map(_string, items))
+    return struct.pack(f"<{len(items)}{FORMATS[kind]}", *items)
+
+
+def _string(text: str) -> bytes:
+    raw = text.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def _opened_alone(part: Path) -> BinaryIO:
+    """The part, empty and locked; one that a killed process left behind is used again."""
+    while True:
+        with _writing(part):
+            file = part.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise G4Error(f"Another process is writing {part.name}.", "Wait for it to finish.") from error
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                file.truncate(0)
+                return file
+        file.close()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise G4Error(f"{path} can't be written: {error.strerror}.", "Check the disk and your rights there.") from error
