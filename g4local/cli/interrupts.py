@@ -8,17 +8,16 @@ from types import FrameType
 
 
 @contextmanager
-def interruptible() -> Iterator[Event]:
-    """An Event that Ctrl-C sets while the block runs, so that a long job can end in order."""
-    wish = Event()
+def interruptible(cancel: Event) -> Iterator[None]:
+    """Let Ctrl-C set the Event while the block runs, so that a long job can end in order."""
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
-        if wish.is_set():
+        if cancel.is_set():
             raise KeyboardInterrupt
-        wish.set()
+        cancel.set()
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
-        yield wish
+        yield
     finally:
         signal.signal(signal.SIGINT, before)

@@ -1,56 +1,88 @@
 """Flags that several commands share, so that they have one name, one meaning and one help text."""
 
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 Model = Annotated[
     str,
-    typer.Argument(
-        metavar="MODEL", help="demo, a name that `ls` shows, a GGUF, or a checkpoint folder.", show_default=False
-    ),
+    typer.Argument(metavar="MODEL", help="demo, a name that `ls` shows, a GGUF, or a checkpoint folder."),
 ]
 Quant = Annotated[
     str | None,
-    typer.Option(
-        "--quant",
-        "-q",
-        metavar="NAME",
-        help="Quantization for a checkpoint folder (default Q4_K_M).",
-        show_default=False,
-    ),
+    typer.Option("--quant", "-q", metavar="NAME", help="Quantization of a checkpoint folder, such as Q4_K_M."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 
-System = Annotated[str, typer.Option("--system", "-s", metavar="TEXT", help="System prompt.", show_default=False)]
-Think = Annotated[bool, typer.Option("--think/--no-think", help="Let the model think before it answers.")]
-Tools = Annotated[bool, typer.Option("--tools", help="Offer all built-in tools to the model.")]
-Tool = Annotated[
-    list[str] | None,
-    typer.Option("--tool", "-T", metavar="NAME", help="Offer this tool (repeatable).", show_default=False),
-]
-Folder = Annotated[
-    Path, typer.Option("--folder", metavar="DIR", help="The folder that the file tools may read.", file_okay=False)
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Run tools without asking.")]
 
-Temperature = Annotated[
-    float, typer.Option("--temperature", "--temp", min=0.0, help="0 always takes the likeliest token.")
-]
-TopK = Annotated[int, typer.Option("--top-k", min=1)]
-TopP = Annotated[float, typer.Option("--top-p", min=0.0, max=1.0)]
-MinP = Annotated[float, typer.Option("--min-p", min=0.0, max=1.0)]
-RepeatPenalty = Annotated[float, typer.Option("--repeat-penalty", min=0.01, help="1 is none; Gemma 4 needs none.")]
-Seed = Annotated[
-    int | None, typer.Option("--seed", min=0, max=2**32 - 2, help="Makes a reply repeatable.", show_default=False)
-]
-MaxTokens = Annotated[
-    int, typer.Option("--max-tokens", "-n", min=0, help="Longest reply; 0 is as long as there is room.")
-]
-Context = Annotated[
-    int, typer.Option("--ctx", min=0, help="Tokens of context; 0 is all that the model was trained for.")
-]
-Threads = Annotated[int, typer.Option("--threads", "-t", min=0, help="CPU threads; 0 takes what suits this machine.")]
-GpuLayers = Annotated[int, typer.Option("--gpu-layers", min=-1, help="Layers on the GPU; -1 is all.")]
-Stats = Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds on stderr at the end.")]
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How `run` and `chat` are told which model to ask and how; each field is a flag."""
+
+    model: Model
+    system: Annotated[str, typer.Option("--system", "-s", metavar="TEXT", help="System prompt.")] = ""
+    think: Annotated[bool, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = False
+    tools: Annotated[bool, typer.Option("--tools", help="Offer every tool to the model.")] = False
+    tool: Annotated[
+        list[str] | None, typer.Option("--tool", "-T", metavar="NAME", help="Offer this tool (repeatable).")
+    ] = None
+    folder: Annotated[
+        Path,
+        typer.Option("--folder", metavar="DIR", help="What the file tools may see.", exists=True, file_okay=False),
+    ] = Path()
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Run tools without asking.")] = False
+    temperature: Annotated[
+        float, typer.Option("--temperature", "--temp", min=0.0, help="0 always takes the likeliest token.")
+    ] = 1.0
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Choose among so many of the likeliest tokens.")] = 64
+    top_p: Annotated[float, typer.Option("--top-p", min=0.0, max=1.0, help="... that make up this probability.")] = 0.95
+    min_p: Annotated[float, typer.Option("--min-p", min=0.0, max=1.0, help="... at least so likely as the first.")] = (
+        0.0
+    )
+    repeat_penalty: Annotated[
+        float, typer.Option("--repeat-penalty", min=0.01, help="1 is none; Gemma 4 needs none.")
+    ] = 1.0
+    seed: Annotated[int | None, typer.Option("--seed", min=0, max=2**32 - 2, help="Makes an answer repeatable.")] = None
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", "-n", min=0, help="Longest reply; 0 is as long as there is room.")
+    ] = 0
+    ctx: Annotated[int, typer.Option("--ctx", min=0, help="Tokens of context; 0 is all the model can.")] = 4096
+    threads: Annotated[int, typer.Option("--threads", "-t", min=0, help="CPU threads; 0 is what suits here.")] = 0
+    gpu_layers: Annotated[int, typer.Option("--gpu-layers", min=-1, help="Layers on the GPU; -1 is all.")] = -1
+    quant: Quant = None
+    stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
+        False
+    )
+
+
+def takes_request(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose first parameter is a Request, as one that Typer gives each of its flags."""
+    request_hints = get_type_hints(Request, include_extras=True)
+    flags = [
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if field.default is MISSING else field.default,
+            annotation=request_hints[field.name],
+        )
+        for field in fields(Request)
+    ]
+    own_hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=own_hints[parameter.name])
+        for parameter in list(signature(command).parameters.values())[1:]
+    ]
+
+    @wraps(command)
+    def with_flags(**values: Any) -> None:
+        request = Request(**{flag.name: values.pop(flag.name) for flag in flags})
+        command(request, **values)
+
+    with_flags.__signature__ = signature(command).replace(parameters=[*flags, *own])  # type: ignore[attr-defined]
+    with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in [*flags, *own]}
+    return with_flags

@@ -7,12 +7,18 @@ shown as pictures (U+2400 and following). Colour is only for terminals, and not 
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TextIO
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Self, TextIO
 
+from g4local.core import progress as core
 from g4local.core.messages import Json
-from g4local.core.progress import Progress, Report, silent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_MOMENT = 0.4
+"""Seconds that a job may take before a bar is worth its flicker."""
 
 _KEPT_CONTROLS = "\n\t"
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in _KEPT_CONTROLS}
@@ -50,6 +56,11 @@ def note(text: str) -> None:
     _write(sys.stderr, printable(text) + "\n")
 
 
+def question(text: str) -> None:
+    """A question to the person, on stderr, with the cursor left behind it."""
+    _write(sys.stderr, printable(text))
+
+
 def warning(text: str) -> None:
     """A line about something that the user did not ask for, on stderr."""
     _write(sys.stderr, _coloured(_YELLOW, "warning: ") + printable(text) + "\n")
@@ -77,29 +88,55 @@ def fields(values: Mapping[str, str]) -> None:
         line(f"{printable(name).ljust(width)}  {printable(value)}")
 
 
-@contextmanager
-def progress_bar() -> Iterator[Report]:
-    """A Report that draws a bar on stderr while it is a terminal, and nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
+class Bar:
+    """A progress bar on stderr: drawn once a job has taken a moment, and only while stderr is a terminal.
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    console = Console(stderr=True, markup=False, highlight=False)
-    with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
+    `report` is the job's Report; `stop` wipes the bar away before something else is written.
+    """
 
-        def report(progress: Progress) -> None:
-            if progress.stage not in tasks:
-                for shown in tasks.values():
-                    bars.update(shown, visible=False)
-                tasks[progress.stage] = bars.add_task(printable(progress.stage), total=None)
-            bars.update(tasks[progress.stage], completed=progress.done, total=progress.total or None)
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._stage = ""
+        self._bars: Progress | None = None
 
-        yield report
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.stop()
+
+    def report(self, progress: core.Progress) -> None:
+        """Show how far the job has come."""
+        if not sys.stderr.isatty():
+            return
+        if self._since is None:
+            self._since = monotonic()
+        if monotonic() - self._since < _MOMENT:
+            return
+        bars = self._bars or self._drawn()
+        if progress.stage != self._stage or not bars.tasks:
+            self._stage = progress.stage
+            for shown in bars.task_ids:
+                bars.remove_task(shown)
+            bars.add_task(printable(progress.stage), total=None)
+        bars.update(bars.task_ids[0], completed=progress.done, total=progress.total or None)
+
+    def stop(self) -> None:
+        """Wipe the bar away; the next report starts a new one."""
+        if self._bars:
+            self._bars.stop()
+        self._bars = None
+        self._since = None
+
+    def _drawn(self) -> "Progress":
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+        console = Console(stderr=True, markup=False, highlight=False)
+        self._bars = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+        self._bars.start()
+        return self._bars
 
 
 def human_bytes(count: int) -> str:

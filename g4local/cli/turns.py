@@ -17,6 +17,7 @@ from g4local.core.events import (
     ToolRequested,
     TurnFinished,
     TurnStarted,
+    Usage,
     Warned,
 )
 from g4local.core.messages import Json, ToolCall
@@ -62,25 +63,21 @@ def follow(events: Iterable[Event], show: Callable[[Event], None]) -> Outcome:
     return outcome
 
 
-def show_nothing(event: Event) -> None:
-    """Show a turn that is only gathered."""
-
-
 @dataclass(slots=True)
 class Screen:
     """A person's view of a turn: the answer on stdout, thoughts and tools dim on stderr."""
 
-    show_thoughts: bool = True
+    bar: output.Bar
     _column: int = 0
     _in_thought: bool = False
 
     def show(self, event: Event) -> None:  # noqa: C901 (one flat match over a closed union)
         """Show one event."""
+        self.bar.stop()
         match event:
             case ThoughtDelta(text):
-                if self.show_thoughts:
-                    self._in_thought = True
-                    output.aside(text)
+                self._in_thought = True
+                output.aside(text)
             case TextDelta(text) | RawDelta(text):
                 self._end_thought()
                 output.answer(text)
@@ -103,6 +100,7 @@ class Screen:
 
     def end(self) -> None:
         """Leave the cursor on a fresh line, also after a turn that ended in an error."""
+        self.bar.stop()
         self._fresh_line()
 
     def _end_thought(self) -> None:
@@ -145,6 +143,36 @@ def event_object(event: Event) -> dict[str, Json]:  # noqa: C901 (one flat match
             return {"type": "turn_finished", "finish_reason": reason}
 
 
+def usage_object(usage: Usage) -> dict[str, Json]:
+    """The tokens of a turn, as scripts get them."""
+    return {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion, "thought": usage.thought}
+
+
+def timing_object(finished: TurnFinished) -> dict[str, Json]:
+    """The seconds of a turn and its speeds in tokens a second, as scripts get them."""
+    timing = finished.timing
+    prefill, decode = _speeds(finished)
+    return {
+        "load_seconds": round(timing.load, 4),
+        "ttft_seconds": round(timing.ttft, 4),
+        "prefill_seconds": round(timing.prefill, 4),
+        "decode_seconds": round(timing.decode, 4),
+        "prefill_tokens_per_second": round(prefill, 2),
+        "decode_tokens_per_second": round(decode, 2),
+    }
+
+
+def print_stats(finished: TurnFinished) -> None:
+    """Tokens and speeds of a turn, for a person, on stderr."""
+    usage, timing = finished.usage, finished.timing
+    prefill, decode = _speeds(finished)
+    output.note(f"load         {timing.load:.2f} s")
+    output.note(f"first token  {timing.ttft:.2f} s")
+    output.note(f"prompt       {usage.prompt} tokens, {usage.reused} of them reused, {prefill:.1f} tokens/s")
+    output.note(f"answer       {usage.completion} tokens, {usage.thought} of them thought, {decode:.1f} tokens/s")
+    output.note(f"seed         {finished.seed}")
+
+
 def error_object(error: G4Error) -> dict[str, Json]:
     """An error as scripts get it."""
     return {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
@@ -166,6 +194,16 @@ def _add(outcome: Outcome, event: Event) -> None:
             outcome.finished = event
         case TurnStarted() | ToolRequested():
             pass
+
+
+def _speeds(finished: TurnFinished) -> tuple[float, float]:
+    """Tokens a second, processed and said; 0 where no time was spent."""
+    usage, timing = finished.usage, finished.timing
+    processed = usage.prompt - usage.reused
+    return (
+        processed / timing.prefill if timing.prefill else 0.0,
+        usage.completion / timing.decode if timing.decode else 0.0,
+    )
 
 
 def _call_object(call: ToolCall) -> dict[str, Json]:

@@ -1,0 +1,65 @@
+"""The command line: each command is a function in a module of its own; errors become exit codes here.
+
+Modules of this package import nothing heavy at the top, so that `g4local --help` is quick.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from g4local import __version__
+from g4local.cli import output
+from g4local.cli.chat import chat
+from g4local.cli.convert import convert
+from g4local.cli.doctor import doctor
+from g4local.cli.models import ls, show
+from g4local.cli.prompt import prompt
+from g4local.cli.run import run
+from g4local.core.errors import Cancelled, G4Error
+
+_EPILOG = "Exit codes: 0 ok, 1 error, 2 usage, 3 no such model, 4 unusable file, 5 context full, 6 cut off, 130 Ctrl-C."
+_BROKEN_PIPE = 141
+"""What a shell reports for a program that wrote into a pipe which nobody reads any more."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, chat, convert, ls, show, doctor, prompt):
+    app.command(epilog=_EPILOG if command is run else None)(command)
+
+
+def main() -> None:
+    """Run the command line; the only place where an error becomes a sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except G4Error as error:
+        output.error(error.message, error.hint)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(Cancelled.exit_code) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(_BROKEN_PIPE) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        output.line(f"g4local {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=_EPILOG)
+def _global_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Run Google's Gemma 4 on this machine. Try: g4local run demo "What can you do?" """

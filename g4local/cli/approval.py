@@ -1,0 +1,42 @@
+"""Whether a tool may run: --yes says so, or the person at the terminal; where nobody can be asked it may not."""
+
+import signal
+import sys
+from threading import Event
+
+from g4local.cli import output
+from g4local.cli.turns import call_text
+from g4local.core.messages import ToolCall
+
+
+class Approval:
+    """Remembers which tools the person allowed for good."""
+
+    def __init__(self, *, everything: bool, cancel: Event) -> None:
+        self.everything = everything
+        self._cancel = cancel
+        self._always: set[str] = set()
+
+    def ask(self, call: ToolCall) -> bool:
+        """Whether this call may run; Ctrl-C at the question stops the turn."""
+        if self.everything or call.name in self._always:
+            return True
+        if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+            output.warning(f"Nobody can be asked whether {call.name} may run, so it may not; --yes allows every tool.")
+            return False
+        reply = self._reply(f"Run {call_text(call)}? [y]es, [a]lways {call.name}, [n]o: ")
+        if reply.startswith("a"):
+            self._always.add(call.name)
+        return reply[:1] in ("y", "a")
+
+    def _reply(self, question: str) -> str:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            output.question(question)
+            return sys.stdin.readline().strip().lower()
+        except KeyboardInterrupt:
+            self._cancel.set()
+            output.note("")
+            return "n"
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -1,0 +1,79 @@
+"""From the flags of `run` and `chat` to a conversation with a model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import environ
+from threading import Event
+
+from g4local.backend.client import WorkerEngine
+
+from g4local import library
+from g4local.backend.engine import LoadOptions, Sampling
+from g4local.chat.conversation import Conversation, ConversationOptions
+from g4local.cli import output
+from g4local.cli.approval import Approval
+from g4local.cli.options import Request
+from g4local.core.errors import UsageError
+from g4local.core.progress import Report
+from g4local.settings import paths
+from g4local.tools.registry import Tool, available
+
+
+@contextmanager
+def conversation(request: Request, *, raw: bool, report: Report, cancel: Event) -> Iterator[Conversation]:
+    """A conversation with the model asked for, whose engine is closed at the end.
+
+    A checkpoint folder is converted first; the model itself is loaded with the first question.
+    """
+    tools = offered(request)
+    options = ConversationOptions(
+        system=request.system,
+        thinking=request.think,
+        sampling=sampling(request),
+        max_tokens=request.max_tokens,
+        raw=raw,
+    )
+    approval = Approval(everything=request.yes, cancel=cancel)
+    with engine(request, report, cancel) as model:
+        yield Conversation(model, tools=tools, approve=approval.ask, options=options)
+
+
+@contextmanager
+def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEngine]:
+    """The engine for the model asked for."""
+    places = paths(environ)
+    gguf = library.gguf(library.find(request.model, places), request.quant, places, report, cancel)
+    load = LoadOptions(gguf, context=request.ctx, threads=request.threads, gpu_layers=request.gpu_layers)
+    model = WorkerEngine(load, cache=places.cache, logs=places.logs)
+    try:
+        yield model
+    finally:
+        model.close()
+
+
+def sampling(request: Request) -> Sampling:
+    """How the flags want tokens to be picked."""
+    return Sampling(
+        temperature=request.temperature,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        min_p=request.min_p,
+        repeat_penalty=request.repeat_penalty,
+        seed=request.seed,
+    )
+
+
+def offered(request: Request) -> tuple[Tool, ...]:
+    """The tools that the model is told of; UsageError for a name that no tool has."""
+    if not (request.tools or request.tool):
+        return ()
+    known, warnings = available(request.folder)
+    for warning in warnings:
+        output.warning(warning)
+    if request.tools:
+        return known
+    by_name = {tool.name: tool for tool in known}
+    for name in request.tool or ():
+        if name not in by_name:
+            raise UsageError(f"There is no tool {name!r}.", f"Tools: {', '.join(by_name)}.")
+    return tuple(by_name[name] for name in dict.fromkeys(request.tool or ()))

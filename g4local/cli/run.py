@@ -1,0 +1,128 @@
+"""`g4local run`: one question, one answer, for people and for scripts."""
+
+import sys
+from dataclasses import asdict
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from g4local.cli import options, output
+from g4local.cli.interrupts import interruptible
+from g4local.cli.options import Request, takes_request
+from g4local.cli.turns import (
+    Outcome,
+    Screen,
+    error_object,
+    event_object,
+    follow,
+    print_stats,
+    timing_object,
+    usage_object,
+)
+from g4local.core import events
+from g4local.core.errors import G4Error, UsageError
+from g4local.core.messages import Json
+
+SCHEMA = "g4local.run/1"
+"""The name and version of the object that --json prints."""
+
+
+@takes_request
+def run(
+    request: Request,
+    prompt: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROMPT]", help="The question; text on stdin is appended to it.")
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Send the prompt without template; print the reply with its markup.")
+    ] = False,
+    as_json: options.AsJson = False,
+    stream_json: Annotated[
+        bool, typer.Option("--stream-json", help="Print each event as a JSON line, and that object last.")
+    ] = False,
+) -> None:
+    """Ask a model once. The answer goes to stdout, everything else to stderr."""
+    question = _question(prompt or [])
+    if question is None:
+        from g4local.cli.chat import converse
+
+        converse(request)
+        return
+    if as_json or stream_json:
+        outcome = _for_scripts(request, question, raw=raw, stream=stream_json)
+    else:
+        outcome = _for_people(request, question, raw=raw)
+    if request.stats and outcome.finished:
+        print_stats(outcome.finished)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _question(words: list[str]) -> str | None:
+    """What to ask; None when there is nothing, and a person at the terminal who can be asked for it."""
+    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "replace")
+    question = "\n\n".join(part for part in (" ".join(words), piped.rstrip("\n")) if part.strip())
+    if question:
+        return question
+    if words or sys.stdin is None or not sys.stdin.isatty() or not sys.stdout.isatty():
+        raise UsageError("There is no question.", 'Give one: g4local run demo "What can you do?"')
+    return None
+
+
+def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
+    from g4local.cli.opening import conversation
+
+    cancel = Event()
+    with output.Bar() as bar, interruptible(cancel):
+        screen = Screen(bar)
+        with conversation(request, raw=raw, report=bar.report, cancel=cancel) as talk:
+            outcome = follow(talk.say(question, report=bar.report, cancel=cancel), screen.show)
+        screen.end()
+    if outcome.error:
+        output.error(outcome.error.message, outcome.error.hint)
+    return outcome
+
+
+def _for_scripts(request: Request, question: str, *, raw: bool, stream: bool) -> Outcome:
+    """The same for a program: an error is part of the object, so that stdout is JSON whatever happens."""
+    from g4local.cli.opening import conversation
+
+    def show(event: events.Event) -> None:
+        if stream:
+            output.json_line(event_object(event))
+
+    outcome = Outcome()
+    cancel = Event()
+    try:
+        with (
+            output.Bar() as bar,
+            interruptible(cancel),
+            conversation(request, raw=raw, report=bar.report, cancel=cancel) as talk,
+        ):
+            outcome = follow(talk.say(question, report=bar.report, cancel=cancel), show)
+    except G4Error as error:
+        outcome.error = error
+    result = _object(request, outcome)
+    output.json_line({"type": "result", **result} if stream else result)
+    return outcome
+
+
+def _object(request: Request, outcome: Outcome) -> dict[str, Json]:
+    """The object of `run --json`; every key is always there."""
+    from g4local.cli.opening import sampling
+
+    finished = outcome.finished
+    return {
+        "schema": SCHEMA,
+        "model": request.model,
+        "session": None,
+        "text": outcome.text,
+        "thought": outcome.thought,
+        "tool_calls": outcome.tool_calls,
+        "finish_reason": finished.reason if finished and not outcome.error else "error",
+        "usage": usage_object(finished.usage) if finished else None,
+        "timing": timing_object(finished) if finished else None,
+        "sampling": {**asdict(sampling(request)), "seed": finished.seed if finished else request.seed},
+        "warnings": list(outcome.warnings),
+        "error": error_object(outcome.error) if outcome.error else None,
+    }

@@ -1,0 +1,183 @@
+"""What can be typed in `g4local chat`: questions, and commands that begin with a slash."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from threading import Event
+from typing import Any
+
+from g4local.chat.conversation import Conversation
+from g4local.cli import output
+from g4local.cli.interrupts import interruptible
+from g4local.cli.options import Request
+from g4local.cli.turns import Screen, follow, print_stats
+from g4local.core import events
+from g4local.core.errors import G4Error, UsageError
+from g4local.tools.registry import available
+
+_Number = Callable[[str], float]
+
+_MOST = 2**31 - 1
+_SAMPLING: dict[str, tuple[_Number, float, float]] = {
+    "temperature": (float, 0.0, _MOST),
+    "top_k": (int, 1, _MOST),
+    "top_p": (float, 0.0, 1.0),
+    "min_p": (float, 0.0, 1.0),
+    "repeat_penalty": (float, 0.01, _MOST),
+    "seed": (int, 0, 2**32 - 2),
+}
+"""What `/set` can change of the sampling, with the range of each."""
+
+
+class Session:
+    """The person's side of a conversation in the terminal."""
+
+    def __init__(self, talk: Conversation, request: Request, bar: output.Bar, cancel: Event) -> None:
+        self.open = True
+        """False once the person has left."""
+        self._talk = talk
+        self._request = request
+        self._bar = bar
+        self._cancel = cancel
+        self._stats = request.stats
+
+    def take(self, text: str) -> None:
+        """Answer a question or carry out a command; an error is told, and the conversation goes on."""
+        try:
+            if text.startswith("/"):
+                name, _, argument = text[1:].partition(" ")
+                self._command(name, argument.strip())
+            elif text.strip():
+                self._turn(self._talk.say(text, report=self._bar.report, cancel=self._cancel))
+        except G4Error as error:
+            output.error(error.message, error.hint)
+
+    def _command(self, name: str, argument: str) -> None:
+        command = _COMMANDS.get(_ALIASES.get(name, name))
+        if command is None:
+            raise UsageError(f"There is no command /{name}.", "/help lists the commands.")
+        command(self, argument)
+
+    def _turn(self, turn: Iterator[events.Event]) -> None:
+        screen = Screen(self._bar)
+        self._cancel.clear()
+        with interruptible(self._cancel):
+            outcome = follow(turn, screen.show)
+        screen.end()
+        if outcome.error:
+            raise outcome.error
+        if outcome.finished and outcome.finished.reason == "cancelled":
+            output.note("Stopped. /retry asks again.")
+        if outcome.finished and self._stats:
+            print_stats(outcome.finished)
+
+    def _help(self, argument: str) -> None:
+        """list the commands"""
+        for name, command in _COMMANDS.items():
+            output.note(f"  /{name:<8}{command.__doc__}")
+        output.note('  """        begin and end a question of several lines')
+
+    def _set(self, argument: str) -> None:
+        """show or change settings: /set temperature 0.5, /set system TEXT, /set stats on"""
+        name, _, value = argument.removeprefix("parameter ").strip().partition(" ")
+        name, value = name.replace("-", "_"), value.strip()
+        options = self._talk.options
+        if not name:
+            self._show_settings()
+        elif name == "system":
+            self._talk.options = replace(options, system=value)
+        elif name == "stats":
+            self._stats = _switch(value, self._stats)
+        elif name == "max_tokens":
+            self._talk.options = replace(options, max_tokens=int(_number(name, value, int, 0, _MOST)))
+        elif name in _SAMPLING:
+            changed: dict[str, Any] = {name: _number(name, value, *_SAMPLING[name])}
+            self._talk.options = replace(options, sampling=replace(options.sampling, **changed))
+        else:
+            raise UsageError(f"There is no setting {name!r}.", f"Settings: {', '.join(self._settings())}.")
+
+    def _think(self, argument: str) -> None:
+        """let the model think before it answers: /think on, /think off"""
+        options = self._talk.options
+        self._talk.options = replace(options, thinking=_switch(argument, options.thinking))
+        output.note(f"Thinking is {'on' if self._talk.options.thinking else 'off'}.")
+
+    def _tools(self, argument: str) -> None:
+        """show or change what tools are offered: /tools on, /tools off, /tools clock calculate"""
+        known, warnings = available(self._request.folder)
+        for warning in warnings:
+            output.warning(warning)
+        names = {"on": [tool.name for tool in known], "off": []}.get(argument, argument.split())
+        if argument:
+            unknown = [name for name in names if name not in {tool.name for tool in known}]
+            if unknown:
+                raise UsageError(
+                    f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(tool.name for tool in known)}."
+                )
+            self._talk.tools = tuple(tool for tool in known if tool.name in names)
+        offered = {tool.name for tool in self._talk.tools}
+        for tool in known:
+            output.note(f"  {'on ' if tool.name in offered else 'off'}  {tool.name:<12}{tool.description}")
+
+    def _retry(self, argument: str) -> None:
+        """ask the last question again"""
+        self._turn(self._talk.retry(report=self._bar.report, cancel=self._cancel))
+
+    def _undo(self, argument: str) -> None:
+        """take back the last question and its answer"""
+        questions = [index for index, message in enumerate(self._talk.messages) if message.role == "user"]
+        if not questions:
+            raise UsageError("There is no question to take back.", "Ask something first.")
+        output.note(f"Taken back: {self._talk.rewind(questions[-1])}")
+
+    def _clear(self, argument: str) -> None:
+        """forget the conversation"""
+        self._talk.messages.clear()
+        output.note("The conversation is forgotten.")
+
+    def _bye(self, argument: str) -> None:
+        """leave (also /exit, or Ctrl-D)"""
+        self.open = False
+
+    def _settings(self) -> dict[str, object]:
+        options = self._talk.options
+        return {
+            "system": options.system,
+            "max_tokens": options.max_tokens,
+            "stats": "on" if self._stats else "off",
+            **{name: getattr(options.sampling, name) for name in _SAMPLING},
+        }
+
+    def _show_settings(self) -> None:
+        for name, value in self._settings().items():
+            output.note(f"  {name:<16}{value}")
+
+
+_COMMANDS: dict[str, Callable[[Session, str], None]] = {
+    "set": Session._set,
+    "think": Session._think,
+    "tools": Session._tools,
+    "retry": Session._retry,
+    "undo": Session._undo,
+    "clear": Session._clear,
+    "help": Session._help,
+    "bye": Session._bye,
+}
+_ALIASES = {"?": "help", "exit": "bye", "quit": "bye"}
+
+
+def _switch(word: str, now: bool) -> bool:
+    """What on, off or nothing makes of a switch."""
+    if word and word not in ("on", "off"):
+        raise UsageError(f"{word!r} is neither on nor off.", "Say on or off, or nothing to switch over.")
+    return word == "on" if word else not now
+
+
+def _number(name: str, word: str, parse: _Number, least: float, most: float) -> float:
+    try:
+        number = parse(word)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        bounds = f"at least {least:g}" if most == _MOST else f"from {least:g} to {most:g}"
+        raise UsageError(f"{name} can't be {word!r}.", f"It is a number, {bounds}.")
+    return number
