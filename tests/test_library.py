@@ -1,0 +1,110 @@
+"""Names, folders and the conversion that is kept by content."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from g4local import library
+from g4local.core.errors import Cancelled, ModelNotFound, UsageError
+from g4local.core.progress import Progress, silent
+from g4local.settings import Paths, paths
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Paths:
+    return paths({"G4LOCAL_HOME": str(tmp_path / "home")})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with files that a conversion reads; their content need not be a model's to be hashed."""
+    root = tmp_path / "checkpoint"
+    root.mkdir()
+    (root / "config.json").write_text("{}", encoding="utf-8")
+    (root / "model.safetensors").write_bytes(bytes(3 << 20))
+    return root
+
+
+def key(folder: Path, places: Paths) -> str:
+    return library.content_key(folder, places.cache / "hashes.json", silent, Event())
+
+
+def test_the_demo_is_always_there(places: Paths) -> None:
+    model = library.find("demo", places)
+    assert (model.kind, model.name) == ("checkpoint", "demo")
+    assert (model.path / "config.json").is_file()
+
+
+def test_a_gguf_in_the_models_folder_is_found_by_its_name_with_or_without_suffix(places: Paths) -> None:
+    places.models.mkdir(parents=True)
+    file = places.models / "mine-Q4_0.gguf"
+    file.touch()
+    assert library.find("mine-Q4_0", places).path == file
+    assert library.find("mine-Q4_0.gguf", places).path == file
+    assert [model.name for model in library.listed(places)] == ["demo", "mine-Q4_0"]
+
+
+def test_an_unknown_name_is_told_with_the_names_that_there_are(places: Paths) -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        library.find("nothing", places)
+    assert "nothing" in caught.value.message
+    assert "demo" in caught.value.hint
+
+
+def test_a_gguf_is_run_as_it_is(places: Paths, tmp_path: Path) -> None:
+    file = tmp_path / "some.gguf"
+    file.touch()
+    model = library.find(str(file), places)
+    assert library.gguf(model, None, places, silent, Event()) == file
+    with pytest.raises(UsageError):
+        library.gguf(model, "Q8_0", places, silent, Event())
+
+
+def test_the_same_content_has_the_same_key_under_another_name(folder: Path, places: Paths) -> None:
+    copy = folder.parent / "copy"
+    shutil.copytree(folder, copy)
+    assert key(folder, places) == key(copy, places)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "config.json").write_text('{"a": 1}', encoding="utf-8"),
+        lambda folder: (folder / "model.safetensors").write_bytes(bytes((3 << 20) - 1) + b"\1"),
+        lambda folder: (folder / "chat_template.jinja").write_text("x", encoding="utf-8"),
+        lambda folder: (folder / "model.safetensors").rename(folder / "other.safetensors"),
+    ],
+    ids=["config", "weights of the same size", "a new template", "a new name"],
+)
+def test_changed_content_has_another_key(folder: Path, places: Paths, change: Callable[[Path], object]) -> None:
+    before = key(folder, places)
+    change(folder)
+    assert key(folder, places) != before
+
+
+def test_a_file_is_hashed_once_as_long_as_it_stays_as_it_is(folder: Path, places: Paths) -> None:
+    reports: list[Progress] = []
+    memo = places.cache / "hashes.json"
+    first = library.content_key(folder, memo, reports.append, Event())
+    assert reports and reports[-1].done == reports[-1].total
+    reports.clear()
+    assert library.content_key(folder, memo, reports.append, Event()) == first
+    assert not reports
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"x": 1}', json.dumps({"x": [1, 2]})])
+def test_a_broken_memo_is_made_anew(folder: Path, places: Paths, content: str) -> None:
+    first = key(folder, places)
+    (places.cache / "hashes.json").write_text(content, encoding="utf-8")
+    assert key(folder, places) == first
+
+
+def test_hashing_can_be_cancelled(folder: Path, places: Paths) -> None:
+    cancel = Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        library.content_key(folder, places.cache / "hashes.json", silent, cancel)
