@@ -54,20 +54,15 @@ def convert(folder: Path, target: Path, recipe: str, report: Report, cancel: Eve
 
 
 def plan(folder: Path, recipe: str) -> Plan:
-    """What `convert` would write, without writing it; the same errors as `convert`, but for writing."""
-    return prepare(folder, recipe).plan
+    """What `convert` would write, without writing it; the same errors as `convert`, but for tokenizer and target."""
+    return planned(checkpoint.read(folder), _mix(recipe))[1]
 
 
 def prepare(folder: Path, recipe: str) -> Job:
-    """Everything before the first weight is read; the same errors as `convert`, but for writing."""
-    if recipe not in quants.RECIPES:
-        raise UsageError(f"There is no recipe {recipe!r}.", f"Recipes: {', '.join(RECIPES)}.")
-    mix = quants.RECIPES[recipe]
+    """Everything before the first weight is read."""
+    mix = _mix(recipe)
     source = checkpoint.read(folder)
-    architecture = architectures.find(source.config)
-    model = architecture.read(source.config)
-    matched = planning.match(architecture.rules(model), source.tensors, architecture.prefixes, architecture.skips)
-    whole = planning.make(matched, mix, len(model.layers), model.experts)
+    model, whole = planned(source, mix)
     keys = {
         **metadata.keys(folder, model.architecture),
         **spec.keys(model, mix.file_type),
@@ -79,3 +74,17 @@ def prepare(folder: Path, recipe: str) -> Job:
         for last in ("general.quantization_version", "general.file_type"):
             keys[last] = keys.pop(last)
     return Job(source, whole, keys)
+
+
+def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.ModelSpec, Plan]:
+    """A checkpoint's numbers, and the plan for it."""
+    architecture = architectures.find(source.config)
+    model = architecture.read(source.config)
+    matched = planning.match(architecture.rules(model), source.tensors, architecture.prefixes, architecture.skips)
+    return model, planning.make(matched, mix, len(model.layers), model.experts)
+
+
+def _mix(recipe: str) -> quants.Recipe:
+    if recipe not in quants.RECIPES:
+        raise UsageError(f"There is no recipe {recipe!r}.", f"Recipes: {', '.join(RECIPES)}.")
+    return quants.RECIPES[recipe]
