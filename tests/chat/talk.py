@@ -47,23 +47,8 @@ def call(text: str) -> str:
 
 
 ADD = call("add{left:2,right:3}")
-ADD_PIECES = [
-    "<|tool_call>",
-    "call",
-    ":",
-    "add",
-    "{",
-    "left",
-    ":",
-    "2",
-    ",",
-    "right",
-    ":",
-    "3",
-    "}",
-    "<tool_call|>",
-    ".",
-]
+ADD_LENGTH = 14
+"""Pieces of ADD, without the token that ends the reply."""
 ADD_CALL = ToolCall("add", {"left": 2, "right": 3}, "call_0")
 
 

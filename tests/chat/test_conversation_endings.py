@@ -16,7 +16,7 @@ from g4local.core.events import (
 )
 from g4local.core.messages import Message, ToolCall
 from g4local.core.progress import Progress, silent
-from tests.chat.talk import ADD, ADD_CALL, ADD_PIECES, TOOLS, call, conversation, finish, said, text_of, warnings
+from tests.chat.talk import ADD, ADD_CALL, ADD_LENGTH, TOOLS, call, conversation, finish, said, text_of, warnings
 from tests.fakes import INFO, Reply
 
 
@@ -77,7 +77,7 @@ def test_a_cancel_between_tools_leaves_every_call_answered() -> None:
 
 
 def test_a_cancel_after_a_whole_call_answers_it() -> None:
-    chat, _ = conversation(Reply(ADD, cancels_after=len(ADD_PIECES) - 1))
+    chat, _ = conversation(Reply(ADD, cancels_after=ADD_LENGTH))
     events = said(chat, "2 + 3?")
     assert finish(events).reason == "cancelled" and not [event for event in events if isinstance(event, ToolRequested)]
     assert chat.messages[-1].text == "error: cancelled by the user"
@@ -102,7 +102,7 @@ def test_a_death_before_the_first_word_leaves_a_question_that_can_be_asked_again
 
 
 def test_a_death_after_a_whole_call_leaves_it_to_be_resumed() -> None:
-    chat, _ = conversation(Reply(ADD, dies_after=len(ADD_PIECES) - 1), "It is 5.")
+    chat, _ = conversation(Reply(ADD, dies_after=ADD_LENGTH), "It is 5.")
     with pytest.raises(EngineDied):
         said(chat, "2 + 3?")
     assert unanswered(chat.messages) == [ADD_CALL]
