@@ -35,8 +35,9 @@ _MOST_EQUAL_CALLS = 3
 
 _BOS = Segment("<bos>", special=True)
 
-_SIGN_OF_THE_NEW_TEMPLATE = "{#- OpenAI Chat Completions:"
-"""Google's templates of 2026-07-09 have this comment, older ones don't."""
+_SIGN_OF_THE_NEW_TEMPLATE = "preserve_thinking"
+"""A variable that Google's templates have since 2026-07-09; llama.cpp's sign of age, a comment on OpenAI's chat
+completions, is in those of April 2026 already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,13 @@ def test_calls_without_ids_are_answered_one_by_one() -> None:
 
 @pytest.mark.parametrize(
     ("template", "is_old"),
-    [("", False), (" \n", False), ("{#- OpenAI Chat Completions: ... -#}", False), ("{{ bos_token }}", True)],
+    [
+        ("", False),
+        (" \n", False),
+        ("{{ bos_token }}", True),
+        ("{#- OpenAI Chat Completions: forward-scan consecutive role:tool messages -#}", True),
+        ("{%- set preserve_thinking = preserve_thinking | default(false) -%}", False),
+    ],
 )
 def test_an_old_template_in_the_file_is_told_once(template: str, is_old: bool) -> None:
     chat, engine = conversation("One.", "Two.", tools=())
