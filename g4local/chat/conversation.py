@@ -79,6 +79,10 @@ class Conversation:
         self._approve = approve
         self._age_is_told = False
 
+    def load(self, report: Report, cancel: Wish) -> EngineInfo:
+        """Load the model now, instead of with the first question; the errors of `Engine.start`."""
+        return self._engine.start(report, cancel)
+
     def say(self, text: str, *, report: Report, cancel: Wish) -> Iterator[Event]:
         """Ask the model, and run the tools that it wants, until it has answered.
 

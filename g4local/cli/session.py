@@ -73,8 +73,8 @@ class Session:
     def _help(self, argument: str) -> None:
         """list the commands"""
         for name, command in _COMMANDS.items():
-            output.note(f"  /{name:<8}{command.__doc__}")
-        output.note('  """        begin and end a question of several lines')
+            output.note(f"  /{name:<10}{command.__doc__}")
+        output.note('  """          begin and end a question of several lines')
 
     def _set(self, argument: str) -> None:
         """show or change settings: /set temperature 0.5, /set system TEXT, /set stats on"""
@@ -122,6 +122,10 @@ class Session:
         """ask the last question again"""
         self._turn(self._talk.retry(report=self._bar.report, cancel=self._cancel))
 
+    def _continue(self, argument: str) -> None:
+        """go on where a turn broke off: run the calls that nobody answered, and ask the model"""
+        self._turn(self._talk.resume(report=self._bar.report, cancel=self._cancel))
+
     def _undo(self, argument: str) -> None:
         """take back the last question and its answer"""
         questions = [index for index, message in enumerate(self._talk.messages) if message.role == "user"]
@@ -157,6 +161,7 @@ _COMMANDS: dict[str, Callable[[Session, str], None]] = {
     "think": Session._think,
     "tools": Session._tools,
     "retry": Session._retry,
+    "continue": Session._continue,
     "undo": Session._undo,
     "clear": Session._clear,
     "help": Session._help,

@@ -1,0 +1,130 @@
+"""What the terminal and scripts make of a turn's events."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from g4local.cli.output import Bar, human_bytes, printable
+from g4local.cli.turns import Outcome, Screen, call_text, event_object, follow, timing_object
+from g4local.core.errors import ContextFull, EngineDied
+from g4local.core.events import (
+    Event,
+    FinishReason,
+    MalformedCall,
+    TextDelta,
+    ThoughtDelta,
+    Timing,
+    ToolFinished,
+    ToolRequested,
+    ToolResult,
+    TurnFinished,
+    TurnStarted,
+    Usage,
+    Warned,
+)
+from g4local.core.messages import ToolCall
+
+CALL = ToolCall("calculate", {"expression": "2 + 2"}, "call_0")
+TURN: list[Event] = [
+    TurnStarted(),
+    ThoughtDelta("I should "),
+    ThoughtDelta("add."),
+    ToolRequested(CALL),
+    ToolFinished(CALL, ToolResult("4", ok=True)),
+    Warned("old template"),
+    TextDelta("It is "),
+    TextDelta("4."),
+    TurnFinished("stop", Usage(100, 40, 20, 5), Timing(0.5, 0.7, 2.0, 4.0), 7),
+]
+
+
+def finished(reason: FinishReason, *, context_full: bool = False) -> Outcome:
+    return Outcome(finished=TurnFinished(reason, Usage(), Timing(), 1, context_full))
+
+
+def test_a_turn_is_gathered_whole() -> None:
+    seen: list[Event] = []
+    outcome = follow(TURN, seen.append)
+    assert seen == TURN
+    assert (outcome.text, outcome.thought) == ("It is 4.", "I should add.")
+    assert outcome.tool_calls == [
+        {"name": "calculate", "arguments": {"expression": "2 + 2"}, "result": "4", "ok": True}
+    ]
+    assert outcome.warnings == ["old template"]
+    assert outcome.exit_code == 0
+
+
+def test_an_error_keeps_what_came_before_it() -> None:
+    def turn() -> Iterator[Event]:
+        yield TextDelta("Half an ")
+        raise EngineDied("It died.", signal=9, log=())
+
+    outcome = follow(turn(), lambda event: None)
+    assert outcome.text == "Half an "
+    assert outcome.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (finished("stop"), 0),
+        (finished("length"), 6),
+        (finished("length", context_full=True), 5),
+        (finished("cancelled"), 130),
+        (finished("tool_calls"), 1),
+        (Outcome(error=ContextFull("full")), 5),
+        (Outcome(), 1),
+    ],
+)
+def test_the_end_of_a_turn_is_an_exit_code(outcome: Outcome, code: int) -> None:
+    assert outcome.exit_code == code
+
+
+def test_a_person_sees_the_answer_on_stdout_and_the_rest_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(Bar())
+    for event in [*TURN[:-1], MalformedCall("call:x{"), TURN[-1]]:
+        screen.show(event)
+    out, err = capsys.readouterr()
+    assert out == "It is 4.\n"
+    assert err.splitlines() == [
+        "I should add.",
+        "",
+        '→ calculate(expression="2 + 2")',
+        "← 4",
+        "warning: old template",
+        "warning: The model wrote a tool call that can't be read: call:x{",
+    ]
+
+
+def test_speeds_count_only_the_tokens_that_were_processed() -> None:
+    event = TURN[-1]
+    assert isinstance(event, TurnFinished)
+    timing = timing_object(event)
+    assert timing["prefill_tokens_per_second"] == 30.0
+    assert timing["decode_tokens_per_second"] == 5.0
+
+
+def test_every_event_has_an_object_with_its_type() -> None:
+    types = [event_object(event)["type"] for event in TURN]
+    assert types == [
+        "turn_started", "thought", "thought", "tool_requested", "tool_finished", "warning", "text", "text",
+        "turn_finished",
+    ]  # fmt: skip
+
+
+def test_no_control_character_reaches_a_terminal() -> None:
+    hostile = "".join(map(chr, range(0xA0))) + "\x1b]0;title\x07\x9b31m"
+    shown = printable(hostile)
+    assert all(character in "\n\t" or character.isprintable() for character in shown)
+    assert printable("naïve\ttext\n東京 😀") == "naïve\ttext\n東京 😀"
+
+
+def test_a_call_is_shown_as_a_programmer_writes_it() -> None:
+    assert call_text(ToolCall("f", {"a": "x\ny", "b": [1, None]})) == 'f(a="x\\ny", b=[1, null])'
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (3_420_000_000, "3.4 GB"), (10**13, "10000.0 GB")]
+)
+def test_sizes_are_told_in_decimal_units(count: int, text: str) -> None:
+    assert human_bytes(count) == text
