@@ -88,7 +88,11 @@ def to_dict(message: Message) -> dict[str, Json]:
         entry["reasoning_content"] = message.thought
     if message.tool_calls:
         entry["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": cast(Json, call.arguments)}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": cast(Json, call.arguments)},
+            }
             for call in message.tool_calls
         ]
     if message.tool_call_id:
@@ -104,16 +108,21 @@ def from_dict(entry: Mapping[str, Any]) -> Message:
     """The message that an OpenAI chat message means; UsageError when it means none."""
     try:
         if entry["role"] not in get_args(Role):
-            raise UsageError(f"A message has the unknown role {entry['role']!r}.", f"Roles: {', '.join(get_args(Role))}.")
+            raise UsageError(
+                f"A message has the unknown role {entry['role']!r}.", f"Roles: {', '.join(get_args(Role))}."
+            )
         content = entry.get("content")
         return Message(
             role=entry["role"],
             content=content if isinstance(content, str) else tuple(_part(part) for part in content or ()),
-            thought=entry.get("reasoning_content") or "",
+            thought=_string(entry, "reasoning_content"),
             tool_calls=tuple(_call(call) for call in entry.get("tool_calls") or ()),
-            tool_call_id=entry.get("tool_call_id") or "",
-            name=entry.get("name") or "",
-            tool_responses=tuple(ToolResponse(r["name"], r["response"]) for r in entry.get("tool_responses") or ()),
+            tool_call_id=_string(entry, "tool_call_id"),
+            name=_string(entry, "name"),
+            tool_responses=tuple(
+                ToolResponse(_string(answer, "name"), answer["response"])
+                for answer in entry.get("tool_responses") or ()
+            ),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(
@@ -129,9 +138,11 @@ def _part_dict(part: Part) -> dict[str, Json]:
 def _part(entry: Mapping[str, Any]) -> Part:
     kind = entry["type"]
     if kind == "text":
-        return Text(entry["text"])
+        return Text(_string(entry, "text"))
     if kind not in _MEDIA_TYPES:
-        raise UsageError(f"A message has a part of the unknown type {kind!r}.", "Parts are text, image, audio or video.")
+        raise UsageError(
+            f"A message has a part of the unknown type {kind!r}.", "Parts are text, image, audio or video."
+        )
     return Media(_MEDIA_TYPES[kind])
 
 
@@ -142,4 +153,12 @@ def _call(entry: Mapping[str, Any]) -> ToolCall:
             f"The arguments of the call to {entry['function']['name']!r} are a string.",
             "Gemma 4's template takes them as an object, not as JSON text.",
         )
-    return ToolCall(entry["function"]["name"], dict(arguments or {}), entry.get("id") or "")
+    return ToolCall(_string(entry["function"], "name"), dict(arguments or {}), _string(entry, "id"))
+
+
+def _string(entry: Mapping[str, Any], key: str) -> str:
+    """The string under a key, empty when there is none."""
+    value = entry.get(key)
+    if not isinstance(value, str | None):
+        raise TypeError(f"{key} is no string")
+    return value or ""

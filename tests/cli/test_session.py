@@ -132,7 +132,10 @@ def test_help_names_every_command(tmp_path: Path, capsys: pytest.CaptureFixture[
     session, _, _ = opened(tmp_path)
     session.take("/?")
     err = capsys.readouterr().err
-    assert all(f"/{name}" in err for name in ("set", "think", "tools", "retry", "continue", "undo", "clear", "help", "bye", "exit"))
+    assert all(
+        f"/{name}" in err
+        for name in ("set", "think", "tools", "retry", "continue", "undo", "clear", "help", "bye", "exit")
+    )
 
 
 def test_stats_are_told_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
