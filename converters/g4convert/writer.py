@@ -30,6 +30,8 @@ from g4local.core.progress import Progress, Report
 
 _SLAB = 1 << 20
 """Values that are converted at once, if a row is not longer."""
+_LARGEST = 1e16
+"""Of a value to be quantized: ggml sums squares in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def _slabs(plan: Plan) -> Iterator[Slab]:
 def _converted(slab: Slab, source: Rows, plan: Plan) -> bytes:
     """The bytes of a slab, with the padding that follows the tensor after its last one.
 
-    Quantized types take the values that a BF16 file would hold, so that one pass gives the bytes of two.
+    Quantized types take the values that a BF16 file would hold, so that one pass gives the bytes of two. Values are
+    looked at before, since some quantizers turn too large ones into zeros, and after, for their scales.
     """
     tensor = slab.tensor
     if tensor.make is not None:
@@ -130,27 +133,27 @@ def _converted(slab: Slab, source: Rows, plan: Plan) -> bytes:
         assert tensor.source is not None
         raw, dtype = source.read(tensor.source, slab.first, slab.count), tensor.source.dtype
     values = widened(raw, dtype)
-    if not np.isfinite(values).all():
-        raise _no_numbers(tensor)
+    most = _LARGEST if tensor.type.name not in FLOATS else np.finfo(np.float32).max
+    _expect((np.abs(values) <= most).all(), tensor)
     if dtype == tensor.type.name:
         content = raw
     else:
         if plan.recipe.base not in FLOATS and tensor.type.name != "F32" and dtype != "BF16":
             values = rounded_to_bf16(values)
         data = ggml.quantized(values, tensor.row, tensor.type)
-        if not ggml.is_valid(data, tensor.type):
-            raise _no_numbers(tensor)
+        _expect(ggml.is_valid(data, tensor.type), tensor)
         content = data.tobytes()
     last = slab.first + slab.count == tensor.rows
     return content + bytes(padded(tensor.nbytes) - tensor.nbytes) if last else content
 
 
-def _no_numbers(tensor: TensorPlan) -> BadCheckpoint:
-    name = tensor.source.name if tensor.source else tensor.name
-    return BadCheckpoint(
-        f"The tensor {name!r} has values that are infinite, not a number, or too large for {tensor.type.name}.",
-        "The checkpoint is damaged, or the recipe does not suit it.",
-    )
+def _expect(numbers: bool | np.bool, tensor: TensorPlan) -> None:
+    if not numbers:
+        name = tensor.source.name if tensor.source else tensor.name
+        raise BadCheckpoint(
+            f"The tensor {name!r} has values that are infinite, not a number, or too large for {tensor.type.name}.",
+            "The checkpoint is damaged, or the recipe does not suit it.",
+        )
 
 
 def _value(value: Value) -> bytes:
