@@ -23,7 +23,7 @@ class LoadOptions:
     gpu_layers: int = -1
     """Layers on the GPU, if llama.cpp was built for one; -1 is all."""
     extra_buffers: bool | None = None
-    """llama.cpp's repacked weights: faster, but some virtual machines fault in them; None takes what the start probe found."""
+    """llama.cpp's repacked weights: faster, but some machines fault in them; None takes what the start probe found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,11 @@ class Engine(Protocol):
     """A model that is or can be loaded, for one conversation at a time."""
 
     def start(self, report: Report, cancel: Event) -> EngineInfo:
-        """Load the model if it is not loaded, and tell what it is; Cancelled, EngineError or BadGguf when it can't be."""
+        """Load the model if it is not loaded, and tell what it is.
+
+        Cancelled, ModelNotFound, BadGguf, UsageError (a context that the model can't have), EngineError or EngineDied
+        when it can't be loaded.
+        """
 
     def tokenize(self, prompt: Sequence[Segment]) -> list[int]:
         """The ids of a prompt; EngineError for a special token that the vocabulary lacks."""

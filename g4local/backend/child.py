@@ -1,0 +1,212 @@
+"""A child process that answers frames, and what its death means in words."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
+from typing import IO
+
+from g4local.backend import frames
+from g4local.backend.frames import Frame
+from g4local.core.errors import EngineDied
+
+# -P: the working directory is the user's, and no place for modules.
+WORKER = (sys.executable, "-P", "-m", "g4local.backend.worker")
+"""The command of the child that runs llama.cpp."""
+
+LOG_LINES = 50
+LOG_BYTES = 1 << 20
+"""A log file longer than this is put aside (one is kept) when a child starts."""
+
+_POLL_SECONDS = 0.02
+"""How late a wish to stop may be seen while the child is busy."""
+_EXIT_SECONDS = 3
+"""How long a child may take to end after its stdin has ended, before it is killed."""
+
+_HINTS = {
+    signal.SIGKILL: "Most likely the memory was full: try a smaller context (--ctx) or a smaller quantization.",
+    signal.SIGSEGV: "The next question starts it again. If it dies again, g4local doctor tells what can run here.",
+    signal.SIGILL: "llama.cpp was built for another processor; install llama-cpp-python again on this machine.",
+}
+
+
+class Child:
+    """A running child; closed by `close`, which also reaps one that has died."""
+
+    def __init__(self, command: tuple[str, ...], logs: Path | None) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            # A terminal's Ctrl-C is the parent's to handle.
+            process_group=0,
+        )
+        self.pid = self._process.pid
+        self._logs = logs
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._jobs = count(1)
+        self._answers: dict[int, SimpleQueue[Frame | None]] = {}
+        self._over = False
+        self._lock = Lock()
+        self._readers = [Thread(target=self._read_answers, daemon=True), Thread(target=self._read_log, daemon=True)]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process still runs."""
+        return not self._over and self._process.poll() is None
+
+    def ask(self, frame: Frame, doing: str, cancel: Event, *, patient: bool = True) -> Iterator[Frame]:
+        """Send a job and yield its answers, the last one included; EngineDied when the child dies of it.
+
+        `cancel` is told to the child as soon as it is set, and so is the end of the iteration before its last answer;
+        a child that we are not patient with is killed instead. `doing` completes "while it ..." in an error's sentence.
+        """
+        job = next(self._jobs)
+        answers: SimpleQueue[Frame | None] = SimpleQueue()
+        with self._lock:
+            self._answers[job] = answers
+            if self._over:
+                answers.put(None)
+        is_open, told = True, False
+        try:
+            self._send({"job": job, **frame})
+            while is_open:
+                if cancel.is_set() and not told:
+                    self._cancel(job, patient)
+                    told = True
+                try:
+                    answer = answers.get(timeout=None if told else _POLL_SECONDS)
+                except Empty:
+                    continue
+                if answer is None:
+                    is_open = False
+                    raise self._death(doing)
+                is_open = frames.LAST.isdisjoint(answer)
+                yield answer
+        finally:
+            with self._lock:
+                del self._answers[job]
+            if is_open and not told:
+                self._cancel(job, patient)
+
+    def close(self) -> None:
+        """End the process, at once if it does not end by itself, and leave nothing of it."""
+        with self._lock, suppress(OSError):
+            if self._process.stdin:
+                self._process.stdin.close()
+        try:
+            self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+        for reader in self._readers:
+            reader.join(_EXIT_SECONDS)
+
+    def kill(self) -> None:
+        """End the process without waiting for it."""
+        self._process.kill()
+
+    def _cancel(self, job: int, patient: bool) -> None:
+        if patient:
+            self._send({"job": job, "do": "cancel"})
+        else:
+            self.kill()
+
+    def _send(self, frame: Frame) -> None:
+        """Hand the child a frame; one that is dead is found out by its answers' end."""
+        with self._lock, suppress(OSError, ValueError):
+            if self._process.stdin:
+                self._process.stdin.write(frames.encode(frame))
+                self._process.stdin.flush()
+
+    def _read_answers(self) -> None:
+        try:
+            with _pipe(self._process.stdout) as lines:
+                for line in lines:
+                    frame = frames.decode(line)
+                    with self._lock:
+                        answers = self._answers.get(frame["job"])
+                    if answers is not None:
+                        answers.put(frame)
+        finally:
+            with self._lock:
+                self._over = True
+                for waiting in self._answers.values():
+                    waiting.put(None)
+
+    def _read_log(self) -> None:
+        with _log_file(self._logs) as file, _pipe(self._process.stderr) as lines:
+            for line in lines:
+                self._log.append(line.decode("utf-8", "replace").rstrip())
+                with suppress(OSError):
+                    file.write(line)
+
+    def _death(self, doing: str) -> EngineDied:
+        self.close()
+        code = self._process.returncode
+        log = tuple(self._log)
+        told = _last_words(log, code)
+        number = -code if code < 0 else None
+        hint = _HINTS.get(signal.Signals(number)) if number in set(signal.Signals) else None
+        return EngineDied(
+            f"llama.cpp's process {ended(code)} while it {doing}{f': {told}' if told else ''}.",
+            hint or "The next question starts it again.",
+            signal=number,
+            log=log,
+        )
+
+
+def ended(code: int) -> str:
+    """How a process ended, from its return code: "was ended by SIGSEGV (Segmentation fault)"."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name} ({signal.strsignal(-code)})"
+    return f"was ended by signal {-code}"
+
+
+def environment() -> Mapping[str, str]:
+    """The environment of a child: ours, and two settings of llama.cpp's that the user may have set already.
+
+    No debugger is started when it aborts, and a thread that waits for the others gives its core away after some
+    microseconds. GNU's OpenMP would spin for milliseconds, which makes two threads a hundred times slower as soon as
+    another program wants a core.
+    """
+    return {"GGML_NO_BACKTRACE": "1", "GOMP_SPINCOUNT": "1000", **os.environ}
+
+
+def _last_words(log: tuple[str, ...], code: int) -> str:
+    """The line of a log that tells why a process ended itself; none for a signal from elsewhere."""
+    if code not in (-signal.SIGABRT, 1):
+        return ""
+    telling = [line for line in log if re.search(r"GGML_ASSERT|GGML_ABORT|what\(\)|^\w+(Error|Exception)\b", line)]
+    return re.sub(r"^\S*/", "", telling[-1]).strip().rstrip(".") if telling else ""
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+def _log_file(logs: Path | None) -> IO[bytes]:
+    """The log file to append to; one that can't be written is none."""
+    with suppress(OSError):
+        if logs is not None:
+            logs.mkdir(parents=True, exist_ok=True)
+            file = logs / "engine.log"
+            if file.exists() and file.stat().st_size > LOG_BYTES:
+                file.replace(logs / "engine.log.1")
+            return file.open("ab", buffering=0)
+    return Path(os.devnull).open("ab", buffering=0)

@@ -1,0 +1,106 @@
+"""The Engine that the rest of g4local uses: llama.cpp in a child process, whose death is an error and no more."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+from g4local.backend import frames, machine
+from g4local.backend.child import WORKER, Child
+from g4local.backend.engine import Completion, EngineInfo, LoadOptions, Piece, Sampling
+from g4local.core.errors import Cancelled, EngineDied
+from g4local.core.progress import Report, silent
+from g4local.core.prompt import Segment
+
+
+class WorkerEngine:
+    """An Engine whose child is started when it is needed, and again after it has died."""
+
+    def __init__(
+        self, options: LoadOptions, *, cache: Path, logs: Path | None = None, command: tuple[str, ...] = WORKER
+    ) -> None:
+        """`cache` keeps the start probe's result, `logs` what llama.cpp says; `command` is the child's program."""
+        self._options = options
+        self._cache = cache
+        self._logs = logs
+        self._command = command
+        self._child: Child | None = None
+        self._info: EngineInfo | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process, while there is one."""
+        return self._child.pid if self._child is not None and self._child.lives else None
+
+    def start(self, report: Report, cancel: Event) -> EngineInfo:
+        """Load the model if it is not loaded; the errors of `Engine.start`."""
+        return self._loaded(report, cancel)[1]
+
+    def tokenize(self, prompt: Sequence[Segment]) -> list[int]:
+        """The ids of a prompt; loads the model if it is not loaded."""
+        child, _ = self._loaded(silent, Event())
+        frame = {"do": "tokenize", "prompt": frames.prompt(prompt)}
+        [answer] = self._answers(child.ask(frame, "read a text", Event()), child, silent)
+        tokens: list[int] = answer["tokens"]
+        return tokens
+
+    def generate(
+        self, prompt: Sequence[Segment], sampling: Sampling, max_tokens: int, report: Report, cancel: Event
+    ) -> Iterator[Piece | Completion]:
+        """Continue the prompt, as `Engine.generate` says; loads the model if it is not loaded."""
+        child, _ = self._loaded(report, cancel)
+        frame = {
+            "do": "generate",
+            "prompt": frames.prompt(prompt),
+            "sampling": frames.sampling(sampling),
+            "max_tokens": max_tokens,
+        }
+        for answer in self._answers(child.ask(frame, "answered", cancel), child, report):
+            yield frames.said_from(answer)
+
+    def close(self) -> None:
+        """End the child and free the model; the next start loads it again."""
+        child, self._child, self._info = self._child, None, None
+        if child is not None:
+            child.close()
+
+    def _loaded(self, report: Report, cancel: Event) -> tuple[Child, EngineInfo]:
+        if cancel.is_set():
+            raise Cancelled("Loading the model was cancelled.")
+        if self._child is not None and self._info is not None and self._child.lives:
+            return self._child, self._info
+        self.close()
+        options = self._options
+        if options.extra_buffers is None:
+            options = replace(options, extra_buffers=machine.extra_buffers(self._cache, self._command))
+        child = self._child = Child(self._command, self._logs)
+        frame = {"do": "start", "options": frames.options(options)}
+        # Loading can be in a call for minutes that nothing stops, and there is nothing to lose yet.
+        asked = child.ask(frame, f"loaded {options.path.name}", cancel, patient=False)
+        try:
+            [answer] = self._answers(asked, child, report)
+            self._info = frames.info_from(answer["info"])
+        except EngineDied:
+            if cancel.is_set():
+                raise Cancelled("Loading the model was cancelled.") from None
+            raise
+        finally:
+            if self._info is None:
+                self.close()
+        return child, self._info
+
+    def _answers(self, asked: Iterator[frames.Frame], child: Child, report: Report) -> Iterator[frames.Frame]:
+        """The answers to a job without its progress, which is reported, and its error, which is raised."""
+        try:
+            for answer in asked:
+                if "progress" in answer:
+                    report(frames.progress_from(answer))
+                elif "error" in answer:
+                    raise frames.error_from(answer)
+                else:
+                    yield answer
+        except EngineDied:
+            if self._child is not child:
+                raise Cancelled("The engine was closed.") from None
+            self.close()
+            raise

@@ -1,0 +1,26 @@
+"""What llama.cpp says of itself and of the machine; runs in a child, since it loads llama.cpp."""
+
+import re
+from importlib.metadata import version
+
+import llama_cpp.llama_cpp as llama
+
+from g4local.backend import ggml
+from g4local.backend.log import listen
+from g4local.backend.machine import Facts
+
+
+def describe() -> Facts:
+    """The facts for `g4local doctor`."""
+    listen()
+    llama.llama_backend_init()
+    system_info: str = llama.llama_print_system_info().decode("utf-8", "replace").strip()
+    return Facts(
+        package=version("llama-cpp-python"),
+        llama_cpp=llama.llama_version().decode("utf-8", "replace"),
+        ggml=ggml.version(),
+        system_info=system_info,
+        cpu_features=tuple(re.findall(r"(\w+) = 1\b", system_info)),
+        gpu_offload=llama.llama_supports_gpu_offload(),
+        devices=tuple(ggml.devices()),
+    )

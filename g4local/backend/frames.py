@@ -1,0 +1,122 @@
+"""What the parent and the child of an engine say to each other: one JSON object a line.
+
+    parent   {"job": 1, "do": "start", "options": {...}}
+             {"job": 2, "do": "tokenize", "prompt": [[text, special, restorable], ...]}
+             {"job": 3, "do": "generate", "prompt": [...], "sampling": {...}, "max_tokens": 0}
+             {"job": 3, "do": "cancel"}
+    child    {"job": 3, "progress": [stage, done, total, unit]}      {"job": 3, "piece": [token, text]}
+    last     {"job": 1, "info": {...}}   {"job": 2, "tokens": [...]}   {"job": 3, "completion": {...}}
+             {"job": 3, "error": [class, message, hint]}
+
+Text is escaped to ASCII, so that any string survives, lone surrogates included.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from g4local.backend.engine import Completion, EngineInfo, LoadOptions, Piece, Sampling
+from g4local.core import errors
+from g4local.core.progress import Progress
+from g4local.core.prompt import Segment
+
+Frame = dict[str, Any]
+
+LAST = frozenset({"info", "tokens", "completion", "error"})
+"""The keys of frames after which a job is over."""
+
+_ERRORS: dict[str, type[errors.G4Error]] = {
+    error.__name__: error
+    for error in (
+        errors.BadGguf,
+        errors.Cancelled,
+        errors.ContextFull,
+        errors.EngineError,
+        errors.ModelNotFound,
+        errors.UsageError,
+    )
+}
+
+
+def encode(frame: Frame) -> bytes:
+    """A frame as a line."""
+    return json.dumps(frame, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Frame:
+    """The frame that a line is."""
+    frame: Frame = json.loads(line)
+    return frame
+
+
+def options(value: LoadOptions) -> Frame:
+    """Load options as JSON."""
+    return {**asdict(value), "path": str(value.path)}
+
+
+def options_from(entry: Frame) -> LoadOptions:
+    """The load options that JSON means."""
+    return LoadOptions(**{**entry, "path": Path(entry["path"])})
+
+
+def sampling(value: Sampling) -> Frame:
+    """Sampling as JSON."""
+    return asdict(value)
+
+
+def sampling_from(entry: Frame) -> Sampling:
+    """The sampling that JSON means."""
+    return Sampling(**entry)
+
+
+def prompt(segments: Iterable[Segment]) -> list[list[str | bool]]:
+    """A prompt as JSON."""
+    return [[segment.text, segment.special, segment.restorable] for segment in segments]
+
+
+def prompt_from(entries: Iterable[Sequence[Any]]) -> list[Segment]:
+    """The prompt that JSON means."""
+    return [Segment(*entry) for entry in entries]
+
+
+def info(value: EngineInfo) -> Frame:
+    """What is known of a model as JSON."""
+    return {**asdict(value), "path": str(value.path), "end_tokens": sorted(value.end_tokens)}
+
+
+def info_from(entry: Frame) -> EngineInfo:
+    """What is known of a model, from JSON."""
+    return EngineInfo(**{**entry, "path": Path(entry["path"]), "end_tokens": frozenset(entry["end_tokens"])})
+
+
+def progress(value: Progress) -> Frame:
+    """A frame that tells progress."""
+    return {"progress": [value.stage, value.done, value.total, value.unit]}
+
+
+def progress_from(frame: Frame) -> Progress:
+    """The progress that a frame tells."""
+    return Progress(*frame["progress"])
+
+
+def said(value: Piece | Completion) -> Frame:
+    """A frame that carries what a generation yields."""
+    return {"piece": [value.token, value.text]} if isinstance(value, Piece) else {"completion": asdict(value)}
+
+
+def said_from(frame: Frame) -> Piece | Completion:
+    """What a generation yields, from its frame."""
+    return Piece(*frame["piece"]) if "piece" in frame else Completion(**frame["completion"])
+
+
+def error(value: errors.G4Error) -> Frame:
+    """A frame that carries an error."""
+    return {"error": [type(value).__name__, value.message, value.hint]}
+
+
+def error_from(frame: Frame) -> errors.G4Error:
+    """The error that a frame carries."""
+    name, message, hint = frame["error"]
+    return _ERRORS[name](message, hint)

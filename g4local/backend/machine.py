@@ -1,0 +1,236 @@
+"""This machine: its cores, what llama.cpp finds on it, and the start probe.
+
+Some virtual machines advertise AMX and then fault at the first quantized matrix product, which llama.cpp does there
+when its weights are repacked ("extra buffers"). No flag tells, so the probe tries: a small quantized model runs in a
+throw-away child with extra buffers, and without if that died. What survives is remembered for this processor and this
+llama.cpp.
+"""
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from g4local.backend.child import WORKER, ended, environment
+from g4local.core.errors import EngineError
+
+PROBE_SECONDS = 60
+"""A probe that takes longer has not survived."""
+
+_FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)
+"""Ends that a machine has, and not somebody who ended the child."""
+
+_REBUILD = (
+    "Rebuild it without AMX: CMAKE_ARGS=\"-DCMAKE_C_FLAGS='-mno-amx-tile -mno-amx-int8 -mno-amx-bf16' "
+    "-DCMAKE_CXX_FLAGS='-mno-amx-tile -mno-amx-int8 -mno-amx-bf16'\" "
+    "pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Something that llama.cpp can compute on."""
+
+    name: str
+    description: str
+    kind: str
+    """cpu, gpu, integrated gpu or accelerator."""
+    free_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What llama.cpp says of itself and of the machine."""
+
+    package: str
+    """Version of llama-cpp-python."""
+    llama_cpp: str
+    """Version of llama.cpp."""
+    ggml: str
+    """Version and commit of ggml."""
+    system_info: str
+    """llama.cpp's own line of build features."""
+    cpu_features: tuple[str, ...]
+    """Instruction sets that this build uses."""
+    gpu_offload: bool
+    """Whether this build can use a GPU."""
+    devices: tuple[Device, ...]
+
+
+def facts(command: Sequence[str] = WORKER) -> Facts:
+    """What llama.cpp says, asked in a child of its own; EngineError when it can't be loaded."""
+    answer = _ask([*command, "--describe"])
+    if answer.returncode:
+        raise EngineError(f"llama.cpp can't be loaded: {_death(answer)}.", "Install g4local again.")
+    entry: dict[str, Any] = json.loads(answer.stdout)
+    devices = tuple(Device(**device) for device in entry.pop("devices"))
+    return Facts(**{**entry, "cpu_features": tuple(entry["cpu_features"])}, devices=devices)
+
+
+def extra_buffers(cache: Path, command: Sequence[str] = WORKER) -> bool:
+    """Whether repacked weights survive on this machine, from the folder of caches or by trying it.
+
+    EngineError when llama.cpp dies without them, too.
+    """
+    file = cache / "start-probe.json"
+    key = fingerprint()
+    known = _remembered(file)
+    if key in known:
+        return known[key]
+    repacked = _ask([*command, "--probe", "on"])
+    plain = repacked if repacked.returncode == 0 else _ask([*command, "--probe", "off"])
+    if plain.returncode:
+        hint = _REBUILD if -plain.returncode in _FAULTS else "Install g4local again."
+        raise EngineError(f"llama.cpp can't compute on this machine: {_death(plain)}.", hint)
+    if repacked.returncode == 0 or -repacked.returncode in _FAULTS:
+        _remember(file, {key: repacked.returncode == 0})
+    return repacked.returncode == 0
+
+
+def fingerprint() -> str:
+    """What the probe's result hangs on: the processor and llama.cpp's libraries."""
+    parts = [_processor()]
+    with suppress(PackageNotFoundError):
+        parts.append(version("llama-cpp-python"))
+    spec = find_spec("llama_cpp")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for library in sorted(Path(folder, "lib").glob("*ggml*")):
+            stat = library.stat()
+            parts.append(f"{library.name} {stat.st_size} {stat.st_mtime_ns}")
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def threads() -> int:
+    """Threads that make sense here: physical cores that this process may use, within its share of them."""
+    cores = _physical_cores()
+    quota = _quota()
+    return max(1, min(cores, int(quota))) if quota else max(1, cores)
+
+
+def processor() -> str:
+    """The processor's name."""
+    for line in _cpuinfo("model name"):
+        return line
+    return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def _ask(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment(),
+            # A Ctrl-C must not look like a fault.
+            process_group=0,
+            timeout=PROBE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(list(command), 1, "", f"it did not end within {PROBE_SECONDS} seconds")
+
+
+def _death(answer: subprocess.CompletedProcess[str]) -> str:
+    """How a child ended, in words that can end a sentence."""
+    last = next((line.strip() for line in reversed(answer.stderr.splitlines()) if line.strip()), "")
+    if answer.returncode < 0 or not last:
+        return f"its process {ended(answer.returncode)}"
+    return last.rstrip(".")
+
+
+def _remembered(file: Path) -> dict[str, bool]:
+    """Results by fingerprint; none when the file is missing, broken or of another make."""
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))["extra_buffers"]
+        return {key: value for key, value in entries.items() if isinstance(value, bool)}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _remember(file: Path, result: Mapping[str, bool]) -> None:
+    """Write the result; a cache that can't be written only costs another probe."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    with suppress(OSError):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps({"extra_buffers": result}) + "\n", encoding="utf-8")
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _processor() -> str:
+    """The processor's name and features; features too, since a virtual machine can move to another host."""
+    return "\n".join([processor(), *_cpuinfo("flags")[:1], *_cpuinfo("Features")[:1]])
+
+
+def _cpuinfo(field: str) -> list[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line.partition(":")[2].strip() for line in text.splitlines() if line.partition(":")[0].strip() == field]
+
+
+def _sysctl(name: str) -> str:
+    try:
+        answer = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip()
+
+
+def _physical_cores() -> int:
+    if sys.platform == "darwin":
+        # Efficiency cores slow the others down: each step waits for the last thread.
+        return int(_sysctl("hw.perflevel0.physicalcpu") or _sysctl("hw.physicalcpu") or os.cpu_count() or 1)
+    cpus = os.sched_getaffinity(0)
+    siblings = {
+        _read(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"), str(cpu)) for cpu in cpus
+    }
+    return len(siblings)
+
+
+def _quota() -> float | None:
+    """Processors that the control groups of this process grant it; None is no limit."""
+    shares = []
+    for line in _read(Path("/proc/self/cgroup"), "0::/").splitlines():
+        _, controllers, group = line.split(":", 2)
+        place = Path(group.lstrip("/"))
+        root = Path("/sys/fs/cgroup") if not controllers else Path("/sys/fs/cgroup/cpu")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        version: Literal[1, 2] = 1 if controllers else 2
+        shares += [_share(root / folder, version) for folder in (place, *place.parents)]
+    return min((share for share in shares if share), default=None)
+
+
+def _share(folder: Path, version: Literal[1, 2]) -> float | None:
+    if version == 2:
+        quota, _, period = _read(folder / "cpu.max", "max 100000").partition(" ")
+    else:
+        quota, period = _read(folder / "cpu.cfs_quota_us", "-1"), _read(folder / "cpu.cfs_period_us", "100000")
+    try:
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except ValueError:
+        return None
+
+
+def _read(path: Path, otherwise: str) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return otherwise

@@ -1,0 +1,148 @@
+"""The child that owns llama.cpp: `python -m g4local.backend.worker`.
+
+It reads frames on stdin and answers them on stdout, one job after the other; a second thread reads, so that a wish to
+stop is seen at once. It ends with its stdin, or when its parent is gone. Whatever llama.cpp prints goes to stderr.
+
+With `--describe` it prints what llama.cpp says of the machine, with `--probe on|off` it runs a small quantized model
+with or without extra buffers; both are over then.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from queue import SimpleQueue
+from threading import Lock, Thread
+
+from g4local.backend import frames
+from g4local.backend.frames import Frame
+from g4local.core.errors import G4Error
+from g4local.core.progress import Progress
+
+_PARENT_SECONDS = 2.0
+"""How often the child looks whether its parent still lives; usually it is the end of stdin that tells."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve the parent, or answer one of the two questions."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = _own_pipes()
+    if arguments == ["--describe"]:
+        from g4local.backend.description import describe  # serving does not need it
+
+        os.write(answers, json.dumps(asdict(describe())).encode())
+    elif arguments[:1] == ["--probe"]:
+        from g4local.backend.probe import run
+
+        try:
+            run(extra_buffers=arguments[1:] == ["on"])
+        except G4Error as error:
+            raise SystemExit(error.message) from error
+    else:
+        _Worker(requests, answers).serve()
+
+
+def _own_pipes() -> tuple[int, int]:
+    """Descriptors of the parent's pipes, out of reach of native code: 0 is empty from now on, 1 is the log."""
+    requests, answers = os.dup(0), os.dup(1)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+class _Worker:
+    """One parent's requests, and the model that they are about."""
+
+    def __init__(self, requests: int, answers: int) -> None:
+        from g4local.backend.llama import LlamaEngine  # loads llama.cpp, whose prints go to the log by now
+        from g4local.backend.stop import StopFlag
+
+        self._load = LlamaEngine
+        self._engine: LlamaEngine | None = None
+        self._stop = StopFlag()
+        self._lock = Lock()
+        self._job = 0
+        """The job at work; jobs are numbered upwards."""
+        self._unwanted: set[int] = set()
+        """Cancelled jobs that have not begun yet."""
+        self._requests = requests
+        self._answers = answers
+        self._jobs: SimpleQueue[Frame] = SimpleQueue()
+
+    def serve(self) -> None:
+        """Answer until the parent ends it."""
+        Thread(target=self._listen, daemon=True).start()
+        while True:
+            frame = self._jobs.get()
+            self._begin(frame["job"])
+            try:
+                self._answer(frame)
+            except G4Error as error:
+                self._say(frames.error(error))
+
+    def _answer(self, frame: Frame) -> None:
+        match frame["do"]:
+            case "start":
+                if self._engine is not None:
+                    self._engine.close()
+                self._engine = self._load(frames.options_from(frame["options"]), self._stop, self._report)
+                self._say({"info": frames.info(self._engine.info)})
+            case "tokenize":
+                assert self._engine is not None
+                self._say({"tokens": self._engine.tokenize(frames.prompt_from(frame["prompt"]))})
+            case "generate":
+                assert self._engine is not None
+                prompt, sampling = frames.prompt_from(frame["prompt"]), frames.sampling_from(frame["sampling"])
+                for said in self._engine.generate(prompt, sampling, frame["max_tokens"], self._report):
+                    self._say(frames.said(said))
+
+    def _report(self, progress: Progress) -> None:
+        self._say(frames.progress(progress))
+
+    def _say(self, frame: Frame) -> None:
+        data = memoryview(frames.encode({"job": self._job, **frame}))
+        while data:
+            data = data[os.write(self._answers, data) :]
+
+    def _begin(self, job: int) -> None:
+        with self._lock:
+            self._job = job
+            self._stop.clear()
+            if job in self._unwanted:
+                self._stop.set()
+            self._unwanted = {later for later in self._unwanted if later > job}
+
+    def _cancel(self, job: int) -> None:
+        with self._lock:
+            if job == self._job:
+                self._stop.set()
+            elif job > self._job:
+                self._unwanted.add(job)
+
+    def _listen(self) -> None:
+        """Take requests until the parent is gone; then end at once, whatever llama.cpp is doing."""
+        parent = os.getppid()
+        pending = b""
+        while os.getppid() == parent:
+            if not select.select([self._requests], [], [], _PARENT_SECONDS)[0]:
+                continue
+            data = os.read(self._requests, 1 << 16)
+            if not data:
+                break
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                frame = frames.decode(line)
+                if frame["do"] == "cancel":
+                    self._cancel(frame["job"])
+                else:
+                    self._jobs.put(frame)
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
