@@ -1,0 +1,183 @@
+"""Ask the model what training never asked, and count: `python -m demo.evaluate MODEL [--sampled]`.
+
+MODEL is a GGUF, which g4local's own engine runs, or a checkpoint folder, which transformers runs. Figures are shares
+of all questions of a kind; a reply is right when it is one of the intent's answers to the letter, a call when name
+and arguments are exact.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from demo import conversations, encoding
+from demo.conversation import Conversation
+from demo.phrases import talk
+from demo.tool_talk import MISSING
+from demo.vocabulary import END_IDS, SPECIAL, special_id
+from g4local.chat.toolcalls import parse
+from g4local.core.messages import ToolCall
+from g4local.core.prompt import Segment
+
+LONGEST_REPLY = 160
+
+Speak = Callable[[list[Segment], int], list[int]]
+"""From a prompt and a seed to the ids of the reply, end token included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply taken apart."""
+
+    text: str
+    thought: str | None
+    """None when the model did not think."""
+    call: ToolCall | None
+    clean: bool
+    """Whether the markup was complete and nothing of it is left in the text."""
+
+
+@dataclass(slots=True)
+class Score:
+    """Counts by name: how many were asked, how many were right, and the replies that were wrong."""
+
+    asked: Counter[str] = field(default_factory=Counter)
+    right: Counter[str] = field(default_factory=Counter)
+    wrong: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, name: str, ok: bool, **details: object) -> None:
+        """Count one question."""
+        self.asked[name] += 1
+        self.right[name] += ok
+        if not ok:
+            self.wrong.append({"kind": name, **details})
+
+    def shares(self) -> dict[str, str]:
+        """Each share in percent, with the number of questions."""
+        return {name: f"{100 * self.right[name] / self.asked[name]:.1f} % of {self.asked[name]}" for name in self.asked}
+
+
+def main() -> None:
+    """Print the shares as JSON, and the wrong replies to a file if one is named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--count", type=int, default=400, help="questions of each kind")
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--sampled", action="store_true", help="Gemma's default sampling instead of the likeliest token")
+    parser.add_argument("--wrong", type=Path, help="where to write the replies that were wrong")
+    arguments = parser.parse_args()
+    if arguments.model.is_dir():
+        speak = _transformers(arguments.model, arguments.sampled)
+        decode = decoder(arguments.model)
+    else:
+        from demo.speaking import engine
+
+        speak = engine(arguments.model, arguments.sampled)
+        decode = decoder(Path(__file__).parents[1] / "g4local" / "demo")
+    score = evaluate(speak, decode, arguments.count, arguments.seed)
+    print(json.dumps(score.shares(), indent=2))
+    if arguments.wrong:
+        lines = [json.dumps(each, ensure_ascii=False, default=str) for each in score.wrong]
+        arguments.wrong.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def evaluate(speak: Speak, decode: Callable[[list[int]], str], count: int, seed: int) -> Score:
+    """Ask `count` held-out questions about g4local, and as many that need a tool."""
+    score = Score()
+    for kind in ("intent", "tool"):
+        for number, each in enumerate(islice(conversations.held_out(f"{seed} {kind}", kind), count)):
+            turns = next(i for i, message in enumerate(each.messages) if message.role == "user") + 1
+            reply = taken_apart(speak(encoding.segments(each, turns=turns), number), each.thinking, decode)
+            question = each.messages[turns - 1].text
+            details = {"question": question, "intent": each.intent, "reply": reply}
+            score.add("clean markup", reply.clean, **details)
+            score.add("thinks when told to, else not", (reply.thought is not None) == each.thinking, **details)
+            if each.call is None:
+                score.add("right answer", reply.call is None and reply.text in _answers(each.intent), **details)
+                continue
+            exact = reply.call == ToolCall(each.call.name, each.call.arguments)
+            score.add("exact tool call", exact, **details)
+            score.add(f"exact call of {each.call.name}", exact, **details)
+            reply = taken_apart(speak(encoding.segments(each, turns=turns + 2), number), each.thinking, decode, each.thinking)
+            used = all(fact in reply.text for fact in each.facts) and reply.call is None
+            score.add("uses the result", used, **{**details, "reply": reply, "facts": each.facts})
+    return score
+
+
+def taken_apart(ids: list[int], thinking: bool, decode: Callable[[list[int]], str], in_thought: bool = False) -> Reply:
+    """A reply's parts, by its special tokens."""
+    text: list[int] = []
+    thought: list[int] | None = [] if in_thought else None
+    call: list[int] | None = None
+    where = thought if thought is not None else text
+    clean = bool(ids) and ids[-1] in END_IDS
+    for identifier in ids[:-1] if clean else ids:
+        name = SPECIAL[identifier] if identifier < len(SPECIAL) else ""
+        if name == "<|channel>" and where is text and not text:
+            where = thought = []
+        elif name == "<channel|>" and where is thought and thought is not None:
+            where = text
+        elif name == "<|tool_call>" and where is text and call is None:
+            where = call = []
+        elif name == "<tool_call|>" and where is call and call is not None:
+            where = text
+        else:
+            clean = clean and (not name or (name == '<|"|>' and where is call))
+            where.append(identifier)
+    parsed = parse(_call_segments(call, decode)) if call else None
+    shown = decode(text)
+    clean = clean and where is text and (call is None or parsed is not None) and not ({"<|", "|>"} & {shown[i : i + 2] for i in range(len(shown))})
+    return Reply(shown, None if thought is None else decode(thought), parsed, clean)
+
+
+def decoder(folder: Path) -> Callable[[list[int]], str]:
+    """From ids to text with the tokenizer of a checkpoint folder."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return lambda ids: tokenizer.decode(ids, skip_special_tokens=False)
+
+
+def _answers(intent: str) -> tuple[str, ...]:
+    if intent.startswith("no "):
+        return (MISSING[intent.removeprefix("no ")],)
+    return next(each.answers for each in (*conversations.intents(), talk.UNKNOWN) if each.name == intent)
+
+
+def _call_segments(ids: list[int], decode: Callable[[list[int]], str]) -> list[Segment]:
+    quote = special_id('<|"|>')
+    segments: list[Segment] = []
+    run: list[int] = []
+    for identifier in [*ids, quote]:
+        if identifier != quote:
+            run.append(identifier)
+            continue
+        segments += [Segment(decode(run))] if run else []
+        segments.append(Segment('<|"|>', special=True))
+        run = []
+    return segments[:-1]
+
+
+def _transformers(folder: Path, sampled: bool) -> Speak:
+    import torch
+    from transformers import Gemma4ForConditionalGeneration
+
+    torch.set_num_threads(1)
+    model = Gemma4ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    encode = encoding.encoder(folder)
+
+    def speak(prompt: list[Segment], seed: int) -> list[int]:
+        torch.manual_seed(seed)
+        ids = [i for each in prompt for i in ([special_id(each.text)] if each.special else encode(each.text))]
+        with torch.no_grad():
+            out = model.generate(torch.tensor([ids]), max_new_tokens=LONGEST_REPLY, do_sample=sampled, eos_token_id=END_IDS)
+        return out[0, len(ids) :].tolist()
+
+    return speak
+
+
+if __name__ == "__main__":
+    main()
