@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from os import environ
 from threading import Event
 
-from g4local.backend.client import WorkerEngine
-
 from g4local import library
+from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions, Sampling
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.cli import output

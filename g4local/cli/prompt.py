@@ -12,7 +12,7 @@ from g4local.cli import output
 from g4local.cli.interrupts import interruptible
 from g4local.cli.options import Request
 from g4local.core.errors import UsageError
-from g4local.core.messages import from_dict
+from g4local.core.messages import Json, from_dict
 from g4local.core.prompt import Segment, joined
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def prompt(
 ) -> None:
     """Print the exact prompt that a model sees.
 
-    Each line of FILE is an object with messages, and if you like with tools, enable_thinking, preserve_thinking,
-    add_generation_prompt and variant. The variant is edge for E2B and E4B and large for the others; without one it is the
-    model's, or large. Each line printed is {"prompt": ...}, with "ids" where asked for.
+    Each line of FILE is an object with messages and, if you like, tools, enable_thinking, preserve_thinking,
+    add_generation_prompt and variant. The variant is edge for E2B and E4B and large for the others; without one it is
+    the model's, or large. Each line printed is {"prompt": ...}, with "ids" where asked for.
     """
     if ids and model is None:
         raise UsageError("Token ids need a vocabulary.", "Name a model with --model.")
@@ -55,8 +55,10 @@ def _print_for_model(lines: list[str], model: str, ids: bool) -> None:
         bar.stop()
         for number, line in enumerate(lines, 1):
             segments = _segments(line, number, variant_of(info))
-            tokens = {"ids": list(opened.tokenize(segments))} if ids else {}
-            output.json_line({"prompt": joined(segments), **tokens})
+            shown: dict[str, Json] = {"prompt": joined(segments)}
+            if ids:
+                shown["ids"] = list[Json](opened.tokenize(segments))
+            output.json_line(shown)
 
 
 def _lines(file: str) -> list[str]:
