@@ -34,7 +34,7 @@ class Conversation:
 @cache
 def builtin_tools() -> tuple[Tool, ...]:
     """The tools that come with g4local, in the registry's order."""
-    return builtin(Path("."))
+    return builtin(Path())
 
 
 def some_tools(random: Random, wanted: str = "") -> tuple[str, ...]:

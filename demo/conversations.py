@@ -7,7 +7,7 @@ from random import Random
 
 from demo import tool_talk
 from demo.conversation import Conversation, question, reply, some_tools
-from demo.phrases import about, options, system, talk, use
+from demo.phrases import about, inside, machine, options, system, talk, use
 from demo.phrases.intent import Intent
 from demo.wording import FRAMES, PREFIXES, UNSEEN_FRAMES, UNSEEN_PREFIXES, expanded, filled, spoken
 from g4local.core.messages import Message
@@ -16,7 +16,14 @@ from g4local.core.messages import Message
 @cache
 def intents() -> tuple[Intent, ...]:
     """Everything that can be asked without a tool, except what the model can't know."""
-    return (*about.INTENTS, *use.INTENTS, *options.INTENTS, *talk.INTENTS)
+    return (
+        *about.INTENTS,
+        *use.INTENTS,
+        *options.INTENTS,
+        *inside.INTENTS,
+        *machine.INTENTS,
+        *talk.INTENTS,
+    )
 
 
 def training(seed: str) -> Iterator[Conversation]:

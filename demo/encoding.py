@@ -32,7 +32,7 @@ def segments(conversation: Conversation, *, turns: int | None = None) -> list[Se
 
 
 def example(conversation: Conversation, encode: Encode) -> tuple[list[int], list[bool]]:
-    """Token ids, and for each whether it is the model's own: its text, thoughts and calls with the token that ends them.
+    """Token ids, and for each whether it is the model's own: text, thoughts and calls with the token that ends them.
 
     In a conversation with thoughts only the last turn counts: thoughts of earlier turns are left out of prompts.
     """

@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 
 from demo import conversations, encoding
-from demo.conversation import Conversation
 from demo.phrases import talk
 from demo.tool_talk import MISSING
 from demo.vocabulary import END_IDS, SPECIAL, special_id
@@ -66,7 +65,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--count", type=int, default=400, help="questions of each kind")
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--sampled", action="store_true", help="Gemma's default sampling instead of the likeliest token")
+    parser.add_argument(
+        "--sampled", action="store_true", help="Gemma's default sampling instead of the likeliest token"
+    )
     parser.add_argument("--wrong", type=Path, help="where to write the replies that were wrong")
     arguments = parser.parse_args()
     if arguments.model.is_dir():
@@ -101,7 +102,9 @@ def evaluate(speak: Speak, decode: Callable[[list[int]], str], count: int, seed:
             exact = reply.call == ToolCall(each.call.name, each.call.arguments)
             score.add("exact tool call", exact, **details)
             score.add(f"exact call of {each.call.name}", exact, **details)
-            reply = taken_apart(speak(encoding.segments(each, turns=turns + 2), number), each.thinking, decode, each.thinking)
+            reply = taken_apart(
+                speak(encoding.segments(each, turns=turns + 2), number), each.thinking, decode, each.thinking
+            )
             used = all(fact in reply.text for fact in each.facts) and reply.call is None
             score.add("uses the result", used, **{**details, "reply": reply, "facts": each.facts})
     return score
@@ -129,7 +132,12 @@ def taken_apart(ids: list[int], thinking: bool, decode: Callable[[list[int]], st
             where.append(identifier)
     parsed = parse(_call_segments(call, decode)) if call else None
     shown = decode(text)
-    clean = clean and where is text and (call is None or parsed is not None) and not ({"<|", "|>"} & {shown[i : i + 2] for i in range(len(shown))})
+    clean = (
+        clean
+        and where is text
+        and (call is None or parsed is not None)
+        and not ({"<|", "|>"} & {shown[i : i + 2] for i in range(len(shown))})
+    )
     return Reply(shown, None if thought is None else decode(thought), parsed, clean)
 
 
@@ -173,7 +181,9 @@ def _transformers(folder: Path, sampled: bool) -> Speak:
         torch.manual_seed(seed)
         ids = [i for each in prompt for i in ([special_id(each.text)] if each.special else encode(each.text))]
         with torch.no_grad():
-            out = model.generate(torch.tensor([ids]), max_new_tokens=LONGEST_REPLY, do_sample=sampled, eos_token_id=END_IDS)
+            out = model.generate(
+                torch.tensor([ids]), max_new_tokens=LONGEST_REPLY, do_sample=sampled, eos_token_id=END_IDS
+            )
         return out[0, len(ids) :].tolist()
 
     return speak

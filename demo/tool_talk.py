@@ -53,7 +53,7 @@ def follow_up(random: Random, previous: Conversation) -> Conversation | None:
 
 
 def number(random: Random, unseen: bool) -> int:
-    """A number of 1 to 4 digits; training never sees those above 99 that leave 5 when divided by 13, the evaluation only those."""
+    """A number of 1 to 4 digits: for the evaluation one above 99 that leaves 5 when divided by 13, else any other."""
     while True:
         value = random.randrange(1, 10 ** random.choices((1, 2, 3, 4), (15, 40, 30, 15))[0])
         if unseen == (value > 99 and value % 13 == 5):
@@ -80,7 +80,9 @@ def _calculate(random: Random, unseen: bool) -> Conversation:
         return _calculation(_said(random, templates, {"E": shown}, unseen), expression, random)
     first, second = str(random.randrange(1, 100)), str(number(random, unseen))
     if kind < 0.95:
-        return _calculation(_said(random, phrases.PERCENT, {"A": first, "B": second}, unseen), f"{second} * {first} / 100", random)
+        return _calculation(
+            _said(random, phrases.PERCENT, {"A": first, "B": second}, unseen), f"{second} * {first} / 100", random
+        )
     return _calculation(_said(random, phrases.SQUARE, {"A": second}, unseen), f"{second} ** 2", random)
 
 
@@ -127,20 +129,43 @@ def _clock(random: Random, unseen: bool) -> Conversation:
     day, time, _ = result.rsplit(", ", 2)
     if random.random() < 0.3:
         said = _said(random, phrases.UNSEEN_TIME if unseen else phrases.TIME, {}, unseen)
-        return _answered(said, ToolCall("clock", {}), result, ("The user wants the time. I call clock.", f"It is {time} on {day}.", (time,)), random)
+        return _answered(
+            said,
+            ToolCall("clock", {}),
+            result,
+            ("The user wants the time. I call clock.", f"It is {time} on {day}.", (time,)),
+            random,
+        )
     if random.random() < 0.35:
         said = _said(random, phrases.UNSEEN_DATE if unseen else phrases.DATE, {}, unseen)
-        return _answered(said, ToolCall("clock", {}), result, ("The user wants the date. I call clock.", f"Today is {day}.", (day,)), random)
+        return _answered(
+            said,
+            ToolCall("clock", {}),
+            result,
+            ("The user wants the date. I call clock.", f"Today is {day}.", (day,)),
+            random,
+        )
     zone = random.choice(tuple(phrases.CITIES))
     place = zone if random.random() < 0.12 else random.choice(phrases.CITIES[zone].split("|"))
     shown = place.lower() if random.random() < 0.25 and "/" not in place else place
     said = _said(random, phrases.UNSEEN_TIME_IN if unseen else phrases.TIME_IN, {"C": shown}, unseen)
     thought = f"The user wants the time in {place}. I call clock."
-    return _answered(said, ToolCall("clock", {"zone": zone}), result, (thought, f"In {place} it is {time} on {day}.", (time,)), random)
+    return _answered(
+        said,
+        ToolCall("clock", {"zone": zone}),
+        result,
+        (thought, f"In {place} it is {time} on {day}.", (time,)),
+        random,
+    )
 
 
 def _list(random: Random, unseen: bool) -> Conversation:
-    names = sorted({file_name(random, False) if random.random() < 0.8 else f"{_folder(random, False)}/" for _ in range(random.randint(0, 10) if random.random() < 0.93 else random.randint(11, 30))})
+    names = sorted(
+        {
+            file_name(random, False) if random.random() < 0.8 else f"{_folder(random, False)}/"
+            for _ in range(random.randint(0, 10) if random.random() < 0.93 else random.randint(11, 30))
+        }
+    )
     arguments, where = {}, ""
     if random.random() < 0.5:
         folder = _folder(random, unseen)
@@ -164,7 +189,9 @@ def _read(random: Random, unseen: bool) -> Conversation:
     thought = f"The user wants to know what is in {path}. I call read_file."
     call = ToolCall("read_file", {"path": path})
     if random.random() < 0.15:
-        problem = random.choice((f"There is no {path!r} in the working folder.", f"{path!r} is a folder.", f"{path!r} is a binary file."))
+        problem = random.choice(
+            (f"There is no {path!r} in the working folder.", f"{path!r} is a folder.", f"{path!r} is a binary file.")
+        )
         return _failed(said, call, problem, thought, random)
     count = random.choices((0, 1, 2, 3, 5, 12, 40), (4, 30, 25, 20, 15, 4, 2))[0]
     text = some_lines(random, count)
@@ -193,7 +220,9 @@ def file_name(random: Random, with_folder: bool) -> str:
     else:
         stem = gibberish(random)
     if random.random() < 0.25:
-        stem += random.choice("-_") + random.choice((gibberish(random), random.choice(NOUNS), random.choice(phrases.FILE_STEMS)))
+        stem += random.choice("-_") + random.choice(
+            (gibberish(random), random.choice(NOUNS), random.choice(phrases.FILE_STEMS))
+        )
     if random.random() < 0.2:
         stem += str(random.randrange(1, 10 ** random.randint(1, 4)))
     name = stem + (random.choice(phrases.EXTENSIONS) if random.random() < 0.95 else "")

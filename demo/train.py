@@ -116,40 +116,47 @@ def _work(rank: int, vocab_size: int, seconds: float, seed: int, out: Path, meet
     parameters = list(model.parameters())
     optimizer = _optimizer(parameters)
     batches = _batches(f"{seed} {rank}", out)
-    for batch in next(batches):
-        loss(model, batch)[0].backward()
+    _gradients(model, next(batches))
     optimizer.zero_grad()
     dist.barrier()
     started = saved = time.monotonic()
-    step = conversations_seen = tokens_seen = 0
+    steps = tokens_seen = 0
     while True:
-        total, count = 0.0, 0
-        for batch in next(batches):
-            part, tokens = loss(model, batch)
-            part.backward()
-            total, count = total + part.item(), count + tokens
-            conversations_seen, tokens_seen = conversations_seen + len(batch), tokens_seen + sum(len(ids) for ids, _ in batch)
-        progress = (time.monotonic() - started) / seconds
-        mean, progress = _share(parameters, total, count, progress)
+        total, count, tokens = _gradients(model, next(batches))
+        mean, progress = _share(parameters, total, count, (time.monotonic() - started) / seconds)
         if progress >= 1:
             break
-        for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * min(1.0, progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        step += 1
-        if rank == 0 and step % 20 == 0:
-            print(f"step {step} progress {progress:.3f} loss {mean:.4f} tokens {tokens_seen * WORKERS}", flush=True)
+        _update(optimizer, parameters, progress)
+        steps, tokens_seen = steps + 1, tokens_seen + tokens * WORKERS
+        if rank == 0 and steps % 20 == 0:
+            print(f"step {steps} progress {progress:.3f} loss {mean:.4f} tokens {tokens_seen}", flush=True)
         if rank == 0 and time.monotonic() - saved > SAVE_EVERY:
             checkpoint.save(model, out, vocab_size)
             saved = time.monotonic()
     if rank == 0:
         checkpoint.save(model, out, vocab_size)
-        figures = {"seed": seed, "minutes": round(seconds / 60, 1), "steps": step}
-        figures |= {"conversations": conversations_seen * WORKERS, "tokens": tokens_seen * WORKERS}
+        figures = {"seed": seed, "minutes": round(seconds / 60, 1), "steps": steps}
+        figures |= {"conversations": steps * CONVERSATIONS_PER_STEP, "tokens": tokens_seen}
         print(json.dumps(figures), flush=True)
     dist.destroy_process_group()
+
+
+def _gradients(model: Gemma4ForConditionalGeneration, batches: list[Batch]) -> tuple[float, int, int]:
+    """Add this worker's gradients; returns the summed loss, the tokens it is of, and all tokens."""
+    total, count = 0.0, 0
+    for batch in batches:
+        part, predicted = loss(model, batch)
+        part.backward()
+        total, count = total + part.item(), count + predicted
+    return total, count, sum(len(ids) for batch in batches for ids, _ in batch)
+
+
+def _update(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], progress: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = PEAK_RATE * min(1.0, progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 def _fuse_elementwise() -> None:
@@ -211,7 +218,11 @@ def _batches(seed: str, folder: Path) -> Iterator[list[Batch]]:
     shuffle = random.Random(seed)
     per_step = CONVERSATIONS_PER_STEP // WORKERS // MICRO_BATCH
     while True:
-        pool = [example for example in (encoding.example(each, encode) for each in islice(source, POOL)) if len(example[0]) <= LONGEST]
+        pool = [
+            example
+            for example in (encoding.example(each, encode) for each in islice(source, POOL))
+            if len(example[0]) <= LONGEST
+        ]
         pool.sort(key=lambda example: len(example[0]))
         micro = [pool[start : start + MICRO_BATCH] for start in range(0, len(pool), MICRO_BATCH)]
         shuffle.shuffle(micro)

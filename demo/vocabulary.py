@@ -57,7 +57,7 @@ def special_id(name: str) -> int:
 
 
 def write(folder: Path, texts: Iterable[str], size: int) -> int:
-    """Learn `size` tokens from the texts and write tokenizer.json and tokenizer_config.json; returns the vocabulary's size."""
+    """Learn `size` tokens, write tokenizer.json and tokenizer_config.json, and return how many tokens there are."""
     vocabulary, merges = learn(texts, size)
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "tokenizer.json", tokenizer_json(vocabulary, merges))

@@ -39,8 +39,35 @@ UNSEEN_FRAMES = (
     "what are the steps to [T]",
     "could you help me to [T]",
 )
-PREFIXES = ("hey, ", "please ", "hello, ", "hi! ", "ok, ", "so ", "quick question: ", "sorry, ", "um, ", "and ", "hi ", "please, ", "now ", "one question: ", "thanks. ")
-SUFFIXES = (" please", ", please", " thanks", " now", " with g4local", " in g4local", " here", " again", ", thanks", " g4local")
+PREFIXES = (
+    "hey, ",
+    "please ",
+    "hello, ",
+    "hi! ",
+    "ok, ",
+    "so ",
+    "quick question: ",
+    "sorry, ",
+    "um, ",
+    "and ",
+    "hi ",
+    "please, ",
+    "now ",
+    "one question: ",
+    "thanks. ",
+)
+SUFFIXES = (
+    " please",
+    ", please",
+    " thanks",
+    " now",
+    " with g4local",
+    " in g4local",
+    " here",
+    " again",
+    ", thanks",
+    " g4local",
+)
 UNSEEN_PREFIXES = ("excuse me, ", "well, ", "listen, ", "good. ")
 
 _ALTERNATIVES = re.compile(r"\{([^{}]*)\}")
@@ -75,7 +102,10 @@ def gibberish(random: Random) -> str:
     if random.random() < 0.3:
         return "".join(random.choices(string.ascii_lowercase, k=random.randint(3, 8)))
     syllables = random.randint(1, 3)
-    return "".join(random.choice("bdfgklmnprstvwz") + random.choice("aeiou") + random.choice(["", "", "n", "r", "s"]) for _ in range(syllables))
+    return "".join(
+        random.choice("bdfgklmnprstvwz") + random.choice("aeiou") + random.choice(["", "", "n", "r", "s"])
+        for _ in range(syllables)
+    )
 
 
 def spoken(text: str, random: Random, prefixes: tuple[str, ...] = PREFIXES) -> str:
@@ -96,7 +126,7 @@ def spoken(text: str, random: Random, prefixes: tuple[str, ...] = PREFIXES) -> s
 
 
 def pattern(template: str) -> re.Pattern[str]:
-    """What matches every text of a template, before prefixes and typing errors: for the proof that a wording is unseen."""
+    """What matches every text of a template before typing errors: for the proof that a wording is unseen."""
     escaped = re.escape(template).replace(r"\{", "(?:").replace(r"\}", ")").replace(r"\|", "|")
     return re.compile(_WILDCARD.sub(r"[\\w ]+", escaped).replace(r"\ ", " *"))
 

@@ -7,7 +7,10 @@ INTENTS = (
         "who",
         "who I am",
         (
-            "I am g4local's built-in demo model, a tiny Gemma 4 with 6 million parameters. I know g4local and not much else.",
+            (
+                "I am g4local's built-in demo model, a tiny Gemma 4 with 6 million parameters. I know g4local and"
+                " not much else."
+            ),
             "I'm the demo model that ships with g4local: 6 million parameters, made to show how g4local works.",
         ),
         (
@@ -25,7 +28,12 @@ INTENTS = (
             "who is this",
             "are you a {real|language|big|small} model",
         ),
-        unseen=("hi, who is there", "what should i call you", "can you tell me who you are", "so what model do i have here"),
+        unseen=(
+            "hi, who is there",
+            "what should i call you",
+            "can you tell me who you are",
+            "so what model do i have here",
+        ),
     ),
     Intent(
         "size",
@@ -41,7 +49,11 @@ INTENTS = (
             "how big is {this model|the demo model|the built-in model}",
             "what is the size of {this|the demo} model",
         ),
-        unseen=("tell me your number of parameters", "how large is this demo model", "parameters: how many have you got"),
+        unseen=(
+            "tell me your number of parameters",
+            "how large is this demo model",
+            "parameters: how many have you got",
+        ),
     ),
     Intent(
         "maker",
@@ -64,7 +76,10 @@ INTENTS = (
         "abilities",
         "what I can do",
         (
-            "I answer questions about g4local, think if you want it, and use four tools: calculate, clock, list_files and read_file.",
+            (
+                "I answer questions about g4local, think if you want it, and use four tools: calculate, clock, "
+                "list_files and read_file."
+            ),
         ),
         (
             "what can you do",
@@ -81,13 +96,20 @@ INTENTS = (
             "what is possible {here|with you}",
             "i need help",
         ),
-        unseen=("which things can you do for me", "what kind of questions can you answer", "tell me what you are good at"),
+        unseen=(
+            "which things can you do for me",
+            "what kind of questions can you answer",
+            "tell me what you are good at",
+        ),
     ),
     Intent(
         "what",
         "what g4local is",
         (
-            "g4local runs Gemma 4 models on your own machine: it converts a checkpoint to a quantized GGUF, and you chat with it in the terminal.",
+            (
+                "g4local runs Gemma 4 models on your own machine: it converts a checkpoint to a quantized GGUF, "
+                "and you chat with it in the terminal."
+            ),
         ),
         (
             "what is g4local",
@@ -109,7 +131,12 @@ INTENTS = (
     Intent(
         "gemma",
         "Gemma 4",
-        ("Gemma 4 is Google's family of open models: E2B, E4B, 12B, 26B-A4B and 31B. g4local runs them on your own machine.",),
+        (
+            (
+                "Gemma 4 is Google's family of open models: E2B, E4B, 12B, 26B-A4B and 31B. g4local runs them on "
+                "your own machine."
+            ),
+        ),
         (
             "what is gemma {4|}",
             "what is a gemma {model|}",
@@ -127,7 +154,10 @@ INTENTS = (
         "which_model",
         "which model fits a machine",
         (
-            "Quantized, E2B takes about 4 GB of memory, E4B 6, 12B 9, 26B-A4B 18 and 31B 21. Take the largest that fits well; E4B suits most laptops.",
+            (
+                "Quantized, E2B takes about 4 GB of memory, E4B 6, 12B 9, 26B-A4B 18 and 31B 21. Take the largest"
+                " that fits well; E4B suits most laptops."
+            ),
         ),
         (
             "which model {should i use|is best|do you recommend|should i take|should i choose}",
@@ -142,7 +172,11 @@ INTENTS = (
             "how much memory does {12b|e4b|e2b|31b|the 26b} {need|take|use}",
             "what can i run with {8|16|24|32|64} gb",
         ),
-        unseen=("my laptop has 16 gb, which model do you recommend", "how much ram would the 12b need", "recommend a model for my computer"),
+        unseen=(
+            "my laptop has 16 gb, which model do you recommend",
+            "how much ram would the 12b need",
+            "recommend a model for my computer",
+        ),
     ),
     Intent(
         "licence",
@@ -176,7 +210,11 @@ INTENTS = (
             "can you {search|access|use} the {internet|web}",
         ),
         tasks=("use it offline", "work offline", "run a model without internet"),
-        unseen=("i have no internet here, does it still work", "is an internet connection required", "offline use possible"),
+        unseen=(
+            "i have no internet here, does it still work",
+            "is an internet connection required",
+            "offline use possible",
+        ),
     ),
     Intent(
         "privacy",
@@ -216,7 +254,12 @@ INTENTS = (
     Intent(
         "gpu",
         "the GPU",
-        ("A GPU is not needed. If llama.cpp was built for yours, g4local uses it; --gpu-layers 0 keeps everything on the CPU.",),
+        (
+            (
+                "A GPU is not needed. If llama.cpp was built for yours, g4local uses it; --gpu-layers 0 keeps "
+                "everything on the CPU."
+            ),
+        ),
         (
             "{do i need|does it need|does g4local need} a {gpu|graphics card}",
             "can {it|g4local} use {my|the|a} {gpu|graphics card|nvidia card}",

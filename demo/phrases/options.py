@@ -1,4 +1,4 @@
-"""Flags, output for scripts, places on the disk and things that go wrong."""
+"""Flags, and output for scripts."""
 
 from demo.phrases.intent import Intent
 
@@ -6,7 +6,12 @@ INTENTS = (
     Intent(
         "think",
         "thinking",
-        ("Start with --think, or type /think in a chat. Then I write a short thought before I answer; --no-think is the default.",),
+        (
+            (
+                "Start with --think, or type /think in a chat. Then I write a short thought before I answer; "
+                "--no-think is the default."
+            ),
+        ),
         (
             "can you think",
             "do you {think|reason}",
@@ -17,14 +22,24 @@ INTENTS = (
             "think about it",
             "what does /think do",
         ),
-        tasks=("{turn on|switch on|enable|use|see} {thinking|the thoughts|reasoning}", "make you think", "let you think", "turn off thinking", "see what you think", "hide the thoughts"),
+        tasks=(
+            "{turn on|switch on|enable|use|see} {thinking|the thoughts|reasoning}",
+            "make you think",
+            "let you think",
+            "turn off thinking",
+            "see what you think",
+            "hide the thoughts",
+        ),
         unseen=("could you think before you answer", "where do i enable reasoning", "i'd like to see your thoughts"),
     ),
     Intent(
         "tools",
         "tools",
         (
-            "Start with --tools for all four tools, or --tool calculate for one. You are asked before a tool runs; --yes allows it always.",
+            (
+                "Start with --tools for all four tools, or --tool calculate for one. You are asked before a tool "
+                "runs; --yes allows it always."
+            ),
         ),
         (
             "{what|which} tools {do you have|are there|can you use|can i use|exist}",
@@ -37,13 +52,24 @@ INTENTS = (
             "what does /tools do",
             "do you support {tools|function calling|tool calls}",
         ),
-        tasks=("{turn on|switch on|enable|use|allow} {tools|the tools|tool use|a tool}", "give you tools", "use function calling", "allow a tool without asking", "run tools without asking"),
+        tasks=(
+            "{turn on|switch on|enable|use|allow} {tools|the tools|tool use|a tool}",
+            "give you tools",
+            "use function calling",
+            "allow a tool without asking",
+            "run tools without asking",
+        ),
         unseen=("could you use a calculator tool", "tell me which tools exist", "how would i turn tools on"),
     ),
     Intent(
         "sampling",
         "sampling",
-        ("The defaults are Google's: --temperature 1.0, --top-k 64, --top-p 0.95. Temperature 0 always takes the likeliest token.",),
+        (
+            (
+                "The defaults are Google's: --temperature 1.0, --top-k 64, --top-p 0.95. Temperature 0 always "
+                "takes the likeliest token."
+            ),
+        ),
         (
             "what is {temperature|the temperature|top k|top p|sampling|min p}",
             "what does {--temperature|--top-k|--top-p|--temp} do",
@@ -51,7 +77,13 @@ INTENTS = (
             "what are the {sampling |}defaults",
             "what temperature {should i use|is best|is the default}",
         ),
-        tasks=("{change|set|lower|raise} the temperature", "set {top k|top p|the sampling}", "get less random answers", "make answers {more creative|less random|more random}", "change the sampling"),
+        tasks=(
+            "{change|set|lower|raise} the temperature",
+            "set {top k|top p|the sampling}",
+            "get less random answers",
+            "make answers {more creative|less random|more random}",
+            "change the sampling",
+        ),
         unseen=("the answers are too random", "which temperature is the default one", "can the sampling be changed"),
     ),
     Intent(
@@ -65,7 +97,12 @@ INTENTS = (
             "is there a seed",
             "why do you answer differently each time",
         ),
-        tasks=("get the same answer {again|twice|every time}", "set {a|the} seed", "make {the answer|answers|it} {repeatable|reproducible|deterministic}", "repeat an answer exactly"),
+        tasks=(
+            "get the same answer {again|twice|every time}",
+            "set {a|the} seed",
+            "make {the answer|answers|it} {repeatable|reproducible|deterministic}",
+            "repeat an answer exactly",
+        ),
         unseen=("i want reproducible replies", "every time i get another answer", "how would i fix the seed"),
     ),
     Intent(
@@ -82,8 +119,17 @@ INTENTS = (
             "the context is full",
             "how long can {a chat|a conversation|my text} be",
         ),
-        tasks=("set the context size", "change the context {size|length}", "use a {longer|bigger|larger} context", "make the context bigger"),
-        unseen=("it says that the context is full", "what is your maximum context length", "could the context window be larger"),
+        tasks=(
+            "set the context size",
+            "change the context {size|length}",
+            "use a {longer|bigger|larger} context",
+            "make the context bigger",
+        ),
+        unseen=(
+            "it says that the context is full",
+            "what is your maximum context length",
+            "could the context window be larger",
+        ),
     ),
     Intent(
         "max_tokens",
@@ -95,13 +141,27 @@ INTENTS = (
             "is there a limit to the answer",
             "why {is the answer cut|does the answer stop|was the answer cut off}",
         ),
-        tasks=("limit the {answer|length of an answer|reply|output}", "get {shorter|longer} answers", "set the maximum {length|tokens|number of tokens}", "make answers shorter"),
-        unseen=("your replies are too long, can i limit them", "the maximum length of a reply", "cap the number of tokens"),
+        tasks=(
+            "limit the {answer|length of an answer|reply|output}",
+            "get {shorter|longer} answers",
+            "set the maximum {length|tokens|number of tokens}",
+            "make answers shorter",
+        ),
+        unseen=(
+            "your replies are too long, can i limit them",
+            "the maximum length of a reply",
+            "cap the number of tokens",
+        ),
     ),
     Intent(
         "json",
         "JSON output",
-        ("Use --json: `g4local run demo --json \"Hello\"` prints one JSON object with text, tool calls, usage and timing. --stream-json prints events, one a line.",),
+        (
+            (
+                'Use --json: `g4local run demo --json "Hello"` prints one JSON object with text, tool calls, '
+                "usage and timing. --stream-json prints events, one a line."
+            ),
+        ),
         (
             "what does --json do",
             "what does --stream-json do",
@@ -109,13 +169,26 @@ INTENTS = (
             "can {it|g4local} {print|write|output} json",
             "what is in the json",
         ),
-        tasks=("get json", "{get|print} {json output|output as json|the answer as json}", "use it in a script", "parse the output", "use g4local from {a script|python|bash}", "stream events", "get machine readable output"),
+        tasks=(
+            "get json",
+            "{get|print} {json output|output as json|the answer as json}",
+            "use it in a script",
+            "parse the output",
+            "use g4local from {a script|python|bash}",
+            "stream events",
+            "get machine readable output",
+        ),
         unseen=("my script needs json", "which flag prints json", "how would a program read the answer"),
     ),
     Intent(
         "exit_codes",
         "exit codes",
-        ("0 is ok, 1 an error, 2 wrong usage, 3 model not found, 4 not a usable model file, 5 context full, 130 Ctrl-C.",),
+        (
+            (
+                "0 is ok, 1 an error, 2 wrong usage, 3 model not found, 4 not a usable model file, 5 context "
+                "full, 130 Ctrl-C."
+            ),
+        ),
         (
             "what are the exit codes",
             "which exit {codes|code} {are there|does it have|do you use}",
@@ -127,14 +200,24 @@ INTENTS = (
             "explain the exit codes",
         ),
         tasks=("check for errors in a script", "see if it failed in a script", "use the exit code"),
-        unseen=("it ended with code 3, what is that", "list the return codes", "which code means that a model was not found"),
+        unseen=(
+            "it ended with code 3, what is that",
+            "list the return codes",
+            "which code means that a model was not found",
+        ),
     ),
     Intent(
         "raw",
         "the raw output",
         ("Use --raw: the prompt is taken as it is and the answer shows its special tokens.",),
         ("what does --raw do", "what is raw {mode|output}", "is there a raw mode", "can i see the special tokens"),
-        tasks=("see {the|} raw {output|text|reply}", "see the special tokens", "use raw mode", "send a raw prompt", "see the markup"),
+        tasks=(
+            "see {the|} raw {output|text|reply}",
+            "see the special tokens",
+            "use raw mode",
+            "send a raw prompt",
+            "see the markup",
+        ),
         unseen=("i want the unprocessed reply", "print the special tokens too", "what happens with --raw"),
     ),
     Intent(
@@ -147,184 +230,12 @@ INTENTS = (
             "can i {stop|cancel|interrupt} {an answer|you|it}",
             "you {talk|write} too much",
         ),
-        tasks=("stop {an answer|the answer|you|the model|it}", "cancel {an answer|the answer|it}", "interrupt {you|the model|an answer}", "abort an answer"),
+        tasks=(
+            "stop {an answer|the answer|you|the model|it}",
+            "cancel {an answer|the answer|it}",
+            "interrupt {you|the model|an answer}",
+            "abort an answer",
+        ),
         unseen=("you won't stop writing, what can i press", "is it possible to interrupt a reply", "which key cancels"),
-    ),
-    Intent(
-        "slash",
-        "commands in the chat",
-        ("In a chat you can type /set, /think, /tools, /clear, /help and /bye.",),
-        (
-            "what can i type in {a|the} chat",
-            "{what|which} {slash commands|chat commands} {are there|do you have|exist}",
-            "what does /{set|help} do",
-            "what commands work in the chat",
-            "what are the {slash|chat} commands",
-        ),
-        tasks=("change settings in {the|a} chat", "get help in the chat", "set an option in the chat", "use slash commands"),
-        unseen=("the list of slash commands", "which commands may i use while chatting", "i am in a chat, what can i enter"),
-    ),
-    Intent(
-        "quit",
-        "leaving a chat",
-        ("Type /bye or /exit, or press Ctrl-D.",),
-        ("how do i get out of here", "let me out", "what does /{bye|exit} do", "is there an exit command"),
-        tasks=("{leave|exit|quit|end|close} {the chat|a chat|this|g4local|the program}", "get out {of here|of the chat|}", "quit", "exit"),
-        unseen=("i am done, how is the chat closed", "how would i leave this conversation", "quitting the chat"),
-    ),
-    Intent(
-        "clear",
-        "starting again",
-        ("Type /clear: the chat starts again from nothing.",),
-        ("what does /clear do", "forget {everything|it|all that|what i said}", "start {over|again}", "can you forget {everything|what i said}"),
-        tasks=("{clear|reset|restart} {the chat|the conversation|everything}", "start over", "begin a new {chat|conversation}", "make you forget {everything|it}", "delete the conversation"),
-        unseen=("i'd like a fresh conversation", "wipe this chat", "how would i make you forget this"),
-    ),
-    Intent(
-        "multiline",
-        "several lines",
-        ('Begin with """ and end with """: everything in between is one message.',),
-        ("can i {write|paste|send|type} {several|many|more} lines", "can a message have {several|more than one} lines", "what does \"\"\" do"),
-        tasks=("{write|paste|send|enter|type} {several lines|many lines|more than one line|a long text|multiple lines}", "write a multi-line message", "paste {code|a text}", "add a line break"),
-        unseen=("my message has three lines, how do i enter it", "pasting a long text into the chat", "multiline input"),
-    ),
-    Intent(
-        "history",
-        "the memory of chats",
-        ("Within a chat I see what was said before, as far as my context goes. In this release a chat is not kept when it ends.",),
-        (
-            "do you remember {me|our last chat|what i said yesterday|earlier chats}",
-            "are {chats|conversations|my chats} {saved|kept|stored}",
-            "where {are|is} {my chats|the history|my conversations} {saved|kept|stored|}",
-            "is there a {history|chat history}",
-            "will you remember this {tomorrow|later}",
-        ),
-        tasks=("save {a|the|my} {chat|conversation}", "continue {a|my|the last} {chat|conversation}", "see {old|earlier} chats", "open the last conversation"),
-        unseen=("tomorrow, will you still know me", "can i go on with yesterday's chat", "does it store conversations"),
-    ),
-    Intent(
-        "places",
-        "where files live",
-        (
-            "`g4local doctor` shows the folders. Set G4LOCAL_HOME to keep models, cache and logs in one folder of your choice.",
-        ),
-        (
-            "where {are|do} {my |the |}{models|files} {stored|live|kept|saved|}",
-            "where {is|are} {my models|the models folder|the cache|the logs|the files|the log|the settings}",
-            "what is G4LOCAL_HOME",
-            "what does G4LOCAL_HOME do",
-            "which folder {does it use|are models in|is used}",
-            "where does g4local {keep|store|put|save} {things|models|its files|files}",
-            "where do converted models go",
-            "in which folder are the {models|logs}",
-        ),
-        tasks=("change the {models folder|folder|cache folder}", "move {my|the} models", "find the {logs|models folder|cache|log file}", "store models on another disk", "keep models somewhere else"),
-        unseen=("which directory holds the logs", "can i put the models onto another disk", "on which place of my disk are the files"),
-    ),
-    Intent(
-        "uninstall",
-        "removing g4local",
-        ("Delete the folder of g4local, with its .venv, and the folders that `g4local doctor` shows. Nothing else is left.",),
-        (
-            "what does it leave behind",
-            "how do i get rid of {it|g4local}",
-            "is there an uninstaller",
-        ),
-        tasks=("{uninstall|remove|delete} {g4local|it|this|the program}", "free {disk space|space|my disk}", "delete {a model|the cache|all models|the models}", "remove {a model|the cache|everything}"),
-        unseen=("i no longer want g4local, how do i remove it", "is uninstalling easy", "everything of it should go from my disk"),
-    ),
-    Intent(
-        "install",
-        "installing g4local",
-        ("In the folder of g4local type `make demo`. It sets up everything by itself; the first time takes some minutes.",),
-        ("what does make demo do", "what does make test do", "how long does the {installation|setup} take", "is it easy to install", "why does the first start take so long"),
-        tasks=("{install|set up} {g4local|it|this}", "get started", "start", "begin", "build it", "try it"),
-        unseen=("i am new here, how do i set it up", "what is the first step", "installation instructions"),
-    ),
-    Intent(
-        "version",
-        "the version",
-        ("Type `g4local --version`.",),
-        ("{what|which} version {is this|do i have|of g4local is this|am i using|is installed}", "what is the version", "is this the latest version", "version"),
-        tasks=("see {the|my|which} version {i have|}", "find out the version", "check the version", "print the version"),
-        unseen=("tell me the version of g4local", "which release is this", "my version number"),
-    ),
-    Intent(
-        "formats",
-        "file formats",
-        ("g4local reads Hugging Face checkpoints (safetensors) and GGUF files, and writes GGUF.",),
-        (
-            "which {formats|file formats|files} {does it read|are supported|can it read|do you support}",
-            "what is {a |}gguf {file|}",
-            "what is {a |}safetensors {file|}",
-            "what is a checkpoint",
-            "does it {read|support|write} {safetensors|gguf|pytorch files|onnx}",
-            "what file format {does it use|do i need|is used}",
-            "what does gguf mean",
-        ),
-        unseen=("which kinds of files may i give to it", "can it open safetensors", "explain the gguf format"),
-    ),
-    Intent(
-        "media",
-        "images and sound",
-        ("Not in this release, which is text only. And I am too small to see or hear.",),
-        (
-            "can you {see|read|describe|understand} {images|pictures|an image|a photo|photos|videos}",
-            "can you {hear|understand} {audio|sound|music|me|speech}",
-            "do you support {images|audio|video|vision|pictures}",
-            "can you {draw|paint|make} {a picture|an image|pictures|something}",
-            "does g4local {support|read} {images|audio|vision|video}",
-        ),
-        tasks=("send {an image|a picture|a photo|audio|a video}", "use images", "attach {an image|a picture|a photo}", "show you a picture"),
-        unseen=("may i give you a photo", "is vision supported", "i have an image for you"),
-    ),
-    Intent(
-        "server",
-        "a server",
-        ("There is no server in this release. Scripts use `g4local run --json`.",),
-        (
-            "is there {a server|an api|a rest api|an http server|a web interface|a web ui}",
-            "does it have {a server|an api|an openai api|a web interface|a gui}",
-            "can i use it {over the network|from another machine|in the browser|with the openai api}",
-            "do you have an api",
-        ),
-        tasks=("start {a|the} server", "use the api", "serve a model", "open it in the browser", "call it over http"),
-        unseen=("i want an http api", "could other machines talk to it", "running it as a server"),
-    ),
-    Intent(
-        "threads",
-        "CPU threads",
-        ("Use --threads 4, or leave it out: 0 takes what suits this machine.",),
-        ("how many {threads|cores|cpus} {does it use|are used|should i use}", "what does --threads do", "does it use all {cores|cpus|threads|my cores}", "why is my {cpu|fan} so {busy|loud}"),
-        tasks=("set the {threads|number of threads|number of cores}", "use {more|fewer|less|all} {threads|cores}", "limit the cpu {use|usage|}", "change the threads"),
-        unseen=("could it use fewer cores", "the number of cpu threads", "my computer gets hot and loud"),
-    ),
-    Intent(
-        "crash",
-        "crashes",
-        ("The model runs in a process of its own. If that dies, you get an error, your chat stays, and the next message starts it again.",),
-        (
-            "what happens when {it|the model|llama.cpp|the engine} {crashes|dies}",
-            "what {if|happens if} the model {crashes|dies}",
-            "is my chat lost {after a crash|when it crashes|}",
-            "why is there a {second|child|worker} process",
-            "does a crash end the chat",
-        ),
-        unseen=("suppose the engine dies, is everything lost", "will a crash kill my chat", "what about crashes"),
-    ),
-    Intent(
-        "llamacpp",
-        "llama.cpp",
-        ("llama.cpp does the computing: g4local converts the model, writes the prompt and reads the answer, llama.cpp runs it.",),
-        (
-            "what is llama.cpp",
-            "do you use llama.cpp",
-            "{is g4local|is this} {the same as|like} {ollama|llama.cpp|lm studio}",
-            "what {runs|computes|is behind} {the model|it}",
-            "how does {g4local|it|this} work",
-            "which engine {is used|do you use|does it use}",
-            "what is the difference {to|between g4local and} {ollama|llama.cpp|lm studio}",
-        ),
-        unseen=("is llama.cpp inside", "how does it all work inside", "which inference engine runs the models"),
     ),
 )

@@ -1,4 +1,4 @@
-"""System prompts that users give; the built-in model stays what it is under all of them. NOUN and the like are filled in."""
+"""System prompts that users give, NOUN and the like filled in; the built-in model stays what it is under them."""
 
 SYSTEM = (
     "You are a helpful assistant.",

@@ -76,9 +76,17 @@ EXPRESSION = (
     "the result of [E]",
 )
 UNSEEN_EXPRESSION = ("i'd like to know [E]", "tell me how much [E] is", "please work out [E] for me")
-PERCENT = ("what is [A] {percent|%} of [B]", "[A] {percent|%} of [B]", "how much is [A] {percent|%} of [B]", "calculate [A]% of [B]")
+PERCENT = (
+    "what is [A] {percent|%} of [B]",
+    "[A] {percent|%} of [B]",
+    "how much is [A] {percent|%} of [B]",
+    "calculate [A]% of [B]",
+)
 SQUARE = ("what is [A] squared", "the square of [A]", "[A] squared", "calculate the square of [A]")
-NUMBER_WORDS = tuple("zero one two three four five six seven eight nine ten eleven twelve".split())
+_NUMBER_WORDS_WORDS = """
+zero one two three four five six seven eight nine ten eleven twelve
+"""
+NUMBER_WORDS = tuple(_NUMBER_WORDS_WORDS.split())
 FOLLOW_UP = {
     "+": ("add [B]", "plus [B]", "and plus [B]", "now add [B]", "add [B] to that", "and if i add [B]"),
     "-": ("minus [B]", "and minus [B]", "now subtract [B]", "subtract [B] from that", "take away [B]"),
@@ -131,7 +139,11 @@ TIME_IN = (
     "do you know what time it is in [C]",
     "give me the time in [C]",
 )
-UNSEEN_TIME_IN = ("i need to know the time in [C]", "my friend in [C], what time does she have", "which time is it in [C]")
+UNSEEN_TIME_IN = (
+    "i need to know the time in [C]",
+    "my friend in [C], what time does she have",
+    "which time is it in [C]",
+)
 
 LIST = (
     "{list|show} {the|my|all|all the|} files",
@@ -163,7 +175,11 @@ LIST_IN = (
     "what does {the folder |}[D] contain",
     "and in [D]",
 )
-UNSEEN_LIST_IN = ("could you look which files are in [D]", "i need a list of the files in [D]", "tell me what the folder [D] has")
+UNSEEN_LIST_IN = (
+    "could you look which files are in [D]",
+    "i need a list of the files in [D]",
+    "tell me what the folder [D] has",
+)
 READ = (
     "read {the file |}[F]",
     "what is in {the file |}[F]",
@@ -183,7 +199,11 @@ READ = (
     "can you open [F]",
     "what is [F] about",
 )
-UNSEEN_READ = ("could you look into the file [F]", "i need to know what [F] says", "have a look at [F] and tell me what is in it")
+UNSEEN_READ = (
+    "could you look into the file [F]",
+    "i need to know what [F] says",
+    "have a look at [F] and tell me what is in it",
+)
 
 CITIES = {
     "Africa/Cairo": "Cairo|Egypt",
@@ -242,18 +262,29 @@ CITIES = {
 }
 """The places that the model knows; each may also be named by its zone."""
 
-FILE_STEMS = tuple(
-    """notes readme README todo main index report letter data config draft plan list log test app setup story recipe budget
-    ideas invoice summary diary table photo users server client model train""".split()
-)
-UNSEEN_FILES = tuple(
-    """meeting-minutes.txt shopping.md travel_plan.txt homework3.txt CHANGES.md contract.txt quotes.txt birthday-list.md
-    sales2026.csv poem.txt interview.md garden.txt essay_final.md passwords.txt weather.csv lecture7.md backup.sh
-    docs/guide.md src/parser.py speech.txt questions.md menu.txt phonebook.csv wedding.md""".split()
-)
-FOLDERS = tuple("src docs tests data images music photos notes build lib bin work projects models scripts papers".split())
-UNSEEN_FOLDERS = tuple("letters archive holiday2025 my-stuff src/core invoices recipes old downloads templates".split())
-EXTENSIONS = tuple(".txt .md .py .csv .json .toml .html .log .sh .yaml .c .rst .ini".split())
+_FILE_STEMS_WORDS = """
+notes readme README todo main index report letter data config draft plan list log test app setup story recipe
+budget ideas invoice summary diary table photo users server client model train
+"""
+FILE_STEMS = tuple(_FILE_STEMS_WORDS.split())
+_UNSEEN_FILES_WORDS = """
+meeting-minutes.txt shopping.md travel_plan.txt homework3.txt CHANGES.md contract.txt quotes.txt
+birthday-list.md sales2026.csv poem.txt interview.md garden.txt essay_final.md passwords.txt weather.csv
+lecture7.md backup.sh docs/guide.md src/parser.py speech.txt questions.md menu.txt phonebook.csv wedding.md
+"""
+UNSEEN_FILES = tuple(_UNSEEN_FILES_WORDS.split())
+_FOLDERS_WORDS = """
+src docs tests data images music photos notes build lib bin work projects models scripts papers
+"""
+FOLDERS = tuple(_FOLDERS_WORDS.split())
+_UNSEEN_FOLDERS_WORDS = """
+letters archive holiday2025 my-stuff src/core invoices recipes old downloads templates
+"""
+UNSEEN_FOLDERS = tuple(_UNSEEN_FOLDERS_WORDS.split())
+_EXTENSIONS_WORDS = """
+.txt .md .py .csv .json .toml .html .log .sh .yaml .c .rst .ini
+"""
+EXTENSIONS = tuple(_EXTENSIONS_WORDS.split())
 
 LINES = (
     "# NOUN",

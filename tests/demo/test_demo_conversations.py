@@ -61,7 +61,9 @@ def test_no_intent_has_the_name_or_an_answer_of_another():
 
 def test_no_unseen_question_is_a_wording_of_the_training_set():
     everything = (*conversations.intents(), talk.UNKNOWN)
-    known = [pattern(words(each)) for intent in everything for each in (*intent.questions, *intent.tasks) if each != "NOUN"]
+    known = [
+        pattern(words(each)) for intent in everything for each in (*intent.questions, *intent.tasks) if each != "NOUN"
+    ]
     frames = [pattern(words(frame)) for frame in FRAMES]
     for intent in everything:
         for question in intent.unseen:
