@@ -1,0 +1,64 @@
+"""The command line as a process, in a home that keeps the converted demo model from test to test."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+PROGRAM = (sys.executable, "-c", "from g4local.cli import main; main()")
+
+Finished = subprocess.CompletedProcess[str]
+Run = Callable[..., Finished]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of the program: a home of its own, no colour asked for, no network for the hub's library."""
+    home = tmp_path_factory.mktemp("home")
+    return {**os.environ, "G4LOCAL_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@pytest.fixture(scope="session")
+def g4local(environment: dict[str, str]) -> Run:
+    """Runs the command line to its end."""
+
+    def run(*arguments: str, stdin: str = "", cwd: Path | None = None) -> Finished:
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=cwd,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def started(environment: dict[str, str]) -> Callable[[Sequence[str]], subprocess.Popen[str]]:
+    """Starts the command line with pipes and leaves it running; ended by the test or after it."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*PROGRAM, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=environment,
+        )
+        running.append(process)
+        return process
+
+    yield start  # type: ignore[misc]
+    for process in running:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,134 @@
+"""Real signals: the engine's process is killed in mid-answer, Ctrl-C is pressed, the terminal goes away."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import pytest
+
+from tests.cli.conftest import Run
+
+Start = Callable[[Sequence[str]], subprocess.Popen[str]]
+
+ENDLESS = ("--temp", "3", "--top-k", "1000", "--top-p", "1", "--seed", "3")
+"""Hot enough that even the demo model talks on."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _converted(g4local: Run) -> None:
+    """The conversion is done before anything is killed."""
+    g4local("run", "demo", "hi", "-n", "1")
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    listed = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    return [int(word) for word in listed.stdout.split()]
+
+
+def wait_for_first_word(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.read(1), "the answer never began"
+
+
+def gone(pid: int) -> bool:
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_run_tells_that_the_engine_died(started: Start, number: signal.Signals) -> None:
+    process = started(["run", "demo", "tell me a story", *ENDLESS])
+    process.stdin.close()  # type: ignore[union-attr]
+    process.stdin = None
+    wait_for_first_word(process)
+    [engine] = children(process)
+    os.kill(engine, number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    lines = err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["error", "hint"]
+    assert number.name in lines[0]
+    assert out.endswith("\n")
+
+
+def test_run_json_is_json_also_when_the_engine_died(started: Start) -> None:
+    process = started(["run", "demo", "tell me a story", "--stream-json", *ENDLESS])
+    process.stdin.close()  # type: ignore[union-attr]
+    process.stdin = None
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["type"] != "text":
+        pass
+    [engine] = children(process)
+    os.kill(engine, signal.SIGKILL)
+    out, _ = process.communicate(timeout=30)
+    result = json.loads(out.splitlines()[-1])
+    assert process.returncode == 1
+    assert (result["finish_reason"], result["error"]["exit_code"]) == ("error", 1)
+    assert "SIGKILL" in result["error"]["message"]
+    assert result["text"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_chat_goes_on_with_a_new_engine(started: Start, number: signal.Signals) -> None:
+    process = started(["chat", "demo", *ENDLESS])
+    assert process.stdin is not None
+    process.stdin.write("tell me a story\n")
+    process.stdin.flush()
+    wait_for_first_word(process)
+    [first] = children(process)
+    os.kill(first, number)
+    out, err = process.communicate("/set max_tokens 3\nand now?\n/bye\n", timeout=60)
+    assert process.returncode == 0
+    assert f"ended by {number.name}" in err
+    assert out.rstrip("\n").count("\n") >= 1, "the second answer is on a line of its own"
+
+
+def test_ctrl_c_stops_the_answer_of_run_with_130(started: Start) -> None:
+    process = started(["run", "demo", "tell me a story", *ENDLESS])
+    process.stdin.close()  # type: ignore[union-attr]
+    process.stdin = None
+    wait_for_first_word(process)
+    [engine] = children(process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert gone(engine)
+
+
+def test_ctrl_c_stops_the_answer_of_a_chat_and_not_the_chat(started: Start) -> None:
+    process = started(["chat", "demo", *ENDLESS])
+    assert process.stdin is not None
+    process.stdin.write("tell me a story\n")
+    process.stdin.flush()
+    wait_for_first_word(process)
+    [before] = children(process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "Stopped" not in (line := process.stderr.readline()):
+        assert line, "the answer was not stopped"
+    assert children(process) == [before], "the engine lives on"
+    process.communicate("/bye\n", timeout=60)
+    assert process.returncode == 0
+    assert gone(before)
+
+
+def test_the_engine_does_not_outlive_a_front_end_that_is_killed(started: Start) -> None:
+    process = started(["run", "demo", "tell me a story", *ENDLESS])
+    process.stdin.close()  # type: ignore[union-attr]
+    process.stdin = None
+    wait_for_first_word(process)
+    [engine] = children(process)
+    process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=30)
+    assert gone(engine)
