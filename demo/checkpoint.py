@@ -30,6 +30,7 @@ def save(model: Gemma4ForConditionalGeneration, folder: Path, vocab_size: int) -
     }
     part = folder / "model.safetensors.part"
     save_file(tensors, part, metadata={"format": "pt"})
+    part.chmod(0o644)
     part.replace(folder / "model.safetensors")
 
 

@@ -40,7 +40,7 @@ def held_out(seed: str, kind: str) -> Iterator[Conversation]:
         made = _intent_turn(random, unseen=True) if kind == "intent" else tool_talk.conversation(random, unseen=True)
         if kind == "intent" and random.random() < 0.5:
             made.tools = some_tools(random)
-        made.thinking = random.random() < 0.25
+        made = _thinking(made, random.random() < 0.25)
         if random.random() < 0.25:
             made.messages.insert(0, Message("system", random.choice(system.UNSEEN_SYSTEM)))
         yield made
@@ -54,12 +54,17 @@ def _several_turns(random: Random) -> Conversation:
         following = tool_talk.follow_up(random, whole) if random.random() < 0.3 else None
         following = following or _turn(random, declared=whole.tools)
         whole = replace(following, messages=whole.messages + following.messages, tools=whole.tools)
-    whole.thinking = thinking
-    if not thinking:
-        whole.messages = [replace(message, thought="") for message in whole.messages]
+    whole = _thinking(whole, thinking)
     if random.random() < 0.2:
         whole.messages.insert(0, Message("system", filled(random.choice(system.SYSTEM), random)))
     return whole
+
+
+def _thinking(conversation: Conversation, thinking: bool) -> Conversation:
+    """The conversation with its thoughts, or without them."""
+    if thinking:
+        return replace(conversation, thinking=True)
+    return replace(conversation, messages=[replace(message, thought="") for message in conversation.messages])
 
 
 def _turn(random: Random, declared: tuple[str, ...] | None = None) -> Conversation:

@@ -1,27 +1,37 @@
-"""Ask the model what training never asked, and count: `python -m demo.evaluate MODEL [--sampled]`.
+"""Ask the model what training never asked, and count: `python -m demo.evaluate --quant Q8_0 [--sampled]`.
 
-MODEL is a GGUF, which g4local's own engine runs, or a checkpoint folder, which transformers runs. Figures are shares
-of all questions of a kind; a reply is right when it is one of the intent's answers to the letter, a call when name
-and arguments are exact.
+The checkpoint is converted and run by g4local itself. Figures are shares of all questions of a kind; an answer is
+right when it is one of the intent's to the letter, a call when its name and arguments are exact.
 """
 
 import argparse
 import json
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
 
 from demo import conversations, encoding
 from demo.phrases import talk
 from demo.tool_talk import MISSING
-from demo.vocabulary import END_IDS, SPECIAL, special_id
+from demo.vocabulary import END_IDS, SPACE, SPECIAL, special_id
+from g4convert.convert import convert
+from g4local.backend.client import WorkerEngine
+from g4local.backend.engine import LoadOptions, Piece, Sampling
 from g4local.chat.toolcalls import parse
 from g4local.core.messages import ToolCall
+from g4local.core.progress import silent
 from g4local.core.prompt import Segment
 
+SHIPPED = Path(__file__).parents[1] / "g4local" / "demo"
 LONGEST_REPLY = 160
+
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 Speak = Callable[[list[Segment], int], list[int]]
 """From a prompt and a seed to the ids of the reply, end token included."""
@@ -62,27 +72,44 @@ class Score:
 def main() -> None:
     """Print the shares as JSON, and the wrong replies to a file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--count", type=int, default=400, help="questions of each kind")
+    parser.add_argument("--checkpoint", type=Path, default=SHIPPED)
+    parser.add_argument("--quant", default="BF16", help="BF16, F16, Q8_0, Q4_0 or Q4_K_M")
+    parser.add_argument("--count", type=int, default=500, help="questions of each kind")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument(
         "--sampled", action="store_true", help="Gemma's default sampling instead of the likeliest token"
     )
     parser.add_argument("--wrong", type=Path, help="where to write the replies that were wrong")
     arguments = parser.parse_args()
-    if arguments.model.is_dir():
-        speak = _transformers(arguments.model, arguments.sampled)
-        decode = decoder(arguments.model)
-    else:
-        from demo.speaking import engine
-
-        speak = engine(arguments.model, arguments.sampled)
-        decode = decoder(Path(__file__).parents[1] / "g4local" / "demo")
-    score = evaluate(speak, decode, arguments.count, arguments.seed)
+    with TemporaryDirectory() as folder, speaking(arguments.checkpoint, arguments.quant, Path(folder)) as speak:
+        greedy = Sampling(temperature=0.0)
+        score = evaluate(
+            lambda prompt, seed: speak(prompt, Sampling(seed=seed) if arguments.sampled else greedy),
+            decoder(arguments.checkpoint),
+            arguments.count,
+            arguments.seed,
+        )
     print(json.dumps(score.shares(), indent=2))
     if arguments.wrong:
         lines = [json.dumps(each, ensure_ascii=False, default=str) for each in score.wrong]
         arguments.wrong.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def speaking(checkpoint: Path, quant: str, folder: Path) -> Iterator[Callable[[list[Segment], Sampling], list[int]]]:
+    """The model as a function, converted into `folder` and run by g4local's engine."""
+    target = folder / "model.gguf"
+    convert(checkpoint, target, quant, silent, Event())
+    engine = WorkerEngine(LoadOptions(target, context=4096, threads=1), cache=folder)
+
+    def speak(prompt: list[Segment], sampling: Sampling) -> list[int]:
+        pieces = engine.generate(prompt, sampling, LONGEST_REPLY, silent, Event())
+        return [piece.token for piece in pieces if isinstance(piece, Piece)]
+
+    try:
+        yield speak
+    finally:
+        engine.close()
 
 
 def evaluate(speak: Speak, decode: Callable[[list[int]], str], count: int, seed: int) -> Score:
@@ -142,11 +169,13 @@ def taken_apart(ids: list[int], thinking: bool, decode: Callable[[list[int]], st
 
 
 def decoder(folder: Path) -> Callable[[list[int]], str]:
-    """From ids to text with the tokenizer of a checkpoint folder."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return lambda ids: tokenizer.decode(ids, skip_special_tokens=False)
+    """From ids to text with the vocabulary of a checkpoint folder; tokens such as `<0x41>` are bytes."""
+    vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    pieces = {
+        identifier: bytes([int(token[3:5], 16)]) if _BYTE.fullmatch(token) else token.replace(SPACE, " ").encode()
+        for token, identifier in vocabulary.items()
+    }
+    return lambda ids: b"".join(pieces[identifier] for identifier in ids).decode("utf-8", "replace")
 
 
 def _answers(intent: str) -> tuple[str, ...]:
@@ -167,26 +196,6 @@ def _call_segments(ids: list[int], decode: Callable[[list[int]], str]) -> list[S
         segments.append(Segment('<|"|>', special=True))
         run = []
     return segments[:-1]
-
-
-def _transformers(folder: Path, sampled: bool) -> Speak:
-    import torch
-    from transformers import Gemma4ForConditionalGeneration
-
-    torch.set_num_threads(1)
-    model = Gemma4ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    encode = encoding.encoder(folder)
-
-    def speak(prompt: list[Segment], seed: int) -> list[int]:
-        torch.manual_seed(seed)
-        ids = [i for each in prompt for i in ([special_id(each.text)] if each.special else encode(each.text))]
-        with torch.no_grad():
-            out = model.generate(
-                torch.tensor([ids]), max_new_tokens=LONGEST_REPLY, do_sample=sampled, eos_token_id=END_IDS
-            )
-        return out[0, len(ids) :].tolist()
-
-    return speak
 
 
 if __name__ == "__main__":
