@@ -241,8 +241,11 @@ class Conversation:
                 return None if calls else turn.finished("stop")
             case "context":
                 return (yield from self._full(info, turn))
-            case "length" | "cancelled" as reason:
-                return turn.finished(reason)
+            case "length":
+                yield Warned(f"The answer was cut off at {self.options.max_tokens} tokens, the most that were allowed.")
+                return turn.finished("length")
+            case "cancelled":
+                return turn.finished("cancelled")
 
     def _full(self, info: EngineInfo, turn: Turn) -> Generator[Event, None, TurnFinished]:
         yield Warned(f"The context of {info.context:,} tokens is full; the answer ends here.")

@@ -16,7 +16,7 @@ class Segment:
     special: bool = False
     """True: exactly one special token."""
     restorable: bool = False
-    """True: a later prompt is likely to part from this one right here, so the engine should be able to come back to it."""
+    """True: a later prompt is likely to part from this one here, so the engine should be able to come back to it."""
 
 
 def joined(segments: Iterable[Segment]) -> str:

@@ -172,10 +172,11 @@ def test_a_context_that_fills_up_ends_the_answer_with_a_warning() -> None:
     assert "full" in warnings(events)[0] and chat.messages[-1].text == "One two"
 
 
-def test_an_answer_may_end_at_its_most_tokens() -> None:
-    chat, _ = conversation(Reply("One two", reason="length"), tools=())
+def test_an_answer_that_is_cut_off_at_its_most_tokens_says_so() -> None:
+    chat, _ = conversation(Reply("One two", reason="length"), tools=(), max_tokens=2)
     events = said(chat, "Count!")
-    assert (finish(events).reason, finish(events).context_full, warnings(events)) == ("length", False, [])
+    assert (finish(events).reason, finish(events).context_full) == ("length", False)
+    assert warnings(events) == ["The answer was cut off at 2 tokens, the most that were allowed."]
 
 
 def test_a_call_that_can_not_be_read_is_shown_and_ends_the_turn() -> None:
