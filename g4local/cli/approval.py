@@ -12,19 +12,21 @@ from g4local.core.messages import ToolCall
 class Approval:
     """Remembers which tools the person allowed for good."""
 
-    def __init__(self, *, everything: bool, cancel: Event) -> None:
-        self.everything = everything
+    def __init__(self, *, everything: bool, announced: bool, cancel: Event) -> None:
+        """`announced`: the call is on the screen already when it is asked for."""
+        self._everything = everything
+        self._announced = announced
         self._cancel = cancel
         self._always: set[str] = set()
 
     def ask(self, call: ToolCall) -> bool:
         """Whether this call may run; Ctrl-C at the question stops the turn."""
-        if self.everything or call.name in self._always:
+        if self._everything or call.name in self._always:
             return True
         if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
             output.warning(f"Nobody can be asked whether {call.name} may run, so it may not; --yes allows every tool.")
             return False
-        reply = self._reply(f"Run {call_text(call)}? [y]es, [a]lways {call.name}, [n]o: ")
+        reply = self._reply(f"Run {'it' if self._announced else call_text(call)}? [y]es, [a]lways {call.name}, [n]o: ")
         if reply.startswith("a"):
             self._always.add(call.name)
         return reply[:1] in ("y", "a")

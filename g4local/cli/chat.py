@@ -27,7 +27,7 @@ def converse(request: Request) -> None:
     with ExitStack() as stack:
         bar = stack.enter_context(output.Bar())
         with interruptible(cancel):
-            talk = stack.enter_context(conversation(request, raw=False, report=bar.report, cancel=cancel))
+            talk = stack.enter_context(conversation(request, report=bar.report, cancel=cancel))
             info = talk.load(bar.report, cancel)
         bar.stop()
         output.note(f"{info.name}, {info.context:,} tokens of context. /help lists commands, /bye leaves.")

@@ -19,10 +19,13 @@ from g4local.tools.registry import Tool, available
 
 
 @contextmanager
-def conversation(request: Request, *, raw: bool, report: Report, cancel: Event) -> Iterator[Conversation]:
+def conversation(
+    request: Request, *, raw: bool = False, announced: bool = True, report: Report, cancel: Event
+) -> Iterator[Conversation]:
     """A conversation with the model asked for, whose engine is closed at the end.
 
-    A checkpoint folder is converted first; the model itself is loaded with the first question.
+    A checkpoint folder is converted first; the model itself is loaded with the first question. `announced`: tool calls
+    are on the screen already when the person is asked whether they may run.
     """
     tools = offered(request)
     options = ConversationOptions(
@@ -32,7 +35,7 @@ def conversation(request: Request, *, raw: bool, report: Report, cancel: Event) 
         max_tokens=request.max_tokens,
         raw=raw,
     )
-    approval = Approval(everything=request.yes, cancel=cancel)
+    approval = Approval(everything=request.yes, announced=announced, cancel=cancel)
     with engine(request, report, cancel) as model:
         yield Conversation(model, tools=tools, approve=approval.ask, options=options)
 

@@ -97,7 +97,7 @@ def _for_scripts(request: Request, question: str, *, raw: bool, stream: bool) ->
         with (
             output.Bar() as bar,
             interruptible(cancel),
-            conversation(request, raw=raw, report=bar.report, cancel=cancel) as talk,
+            conversation(request, raw=raw, announced=False, report=bar.report, cancel=cancel) as talk,
         ):
             outcome = follow(talk.say(question, report=bar.report, cancel=cancel), show)
     except G4Error as error:
