@@ -34,6 +34,8 @@ class WorkerEngine:
 
     def start(self, report: Report, cancel: Event) -> EngineInfo:
         """Load the model if it is not loaded; the errors of `Engine.start`."""
+        if cancel.is_set():
+            raise Cancelled("Loading the model was cancelled.")
         return self._loaded(report, cancel)[1]
 
     def tokenize(self, prompt: Sequence[Segment]) -> list[int]:
@@ -65,8 +67,6 @@ class WorkerEngine:
             child.close()
 
     def _loaded(self, report: Report, cancel: Event) -> tuple[Child, EngineInfo]:
-        if cancel.is_set():
-            raise Cancelled("Loading the model was cancelled.")
         if self._child is not None and self._info is not None and self._child.lives:
             return self._child, self._info
         self.close()

@@ -35,6 +35,8 @@ class Header:
     trained_context: int
     heads: int
     """Attention heads of the layer that has the most."""
+    value_padding: int
+    """Numbers a token that the full layers' cache grows by when each layer's values are as wide as the widest."""
     per_layer_embeddings: bool
     template: str
 
@@ -76,6 +78,7 @@ def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
         architecture=architecture,
         trained_context=int(gguf.number(f"{ARCHITECTURE}.context_length") or 0),
         heads=int(max(gguf.numbers(f"{ARCHITECTURE}.attention.head_count") or [1])),
+        value_padding=_value_padding(gguf),
         per_layer_embeddings=bool(gguf.number(f"{ARCHITECTURE}.embedding_length_per_layer_input")),
         template=gguf.text("tokenizer.chat_template") or "",
     )
@@ -128,6 +131,16 @@ def _shape_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
             if name in shapes and shapes[name][1] != heads * size:
                 yield f"{name} has {shapes[name][1]} rows, for {int(heads)} heads of {int(size)}"
                 return
+
+
+def _value_padding(gguf: ggml.Gguf) -> int:
+    owners = int(gguf.number(f"{ARCHITECTURE}.block_count") or 0)
+    owners -= int(gguf.number(f"{ARCHITECTURE}.attention.shared_kv_layers") or 0)
+    sliding = _per_layer(gguf, "attention.sliding_window_pattern", owners)[:owners]
+    full, small = (int(gguf.number(f"{ARCHITECTURE}.attention.value_length{end}") or 0) for end in ("", "_swa"))
+    heads = _per_layer(gguf, "attention.head_count_kv", owners)
+    widths = [int(heads[layer]) * (small if slides else full) for layer, slides in enumerate(sliding)]
+    return sum(max(widths) - width for width, slides in zip(widths, sliding, strict=True) if not slides)
 
 
 def _per_layer(gguf: ggml.Gguf, key: str, layers: int) -> list[int | float]:

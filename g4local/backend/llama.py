@@ -23,8 +23,8 @@ from g4local.core.errors import BadGguf, Cancelled, ContextFull, EngineError, Us
 from g4local.core.progress import Progress, Report
 from g4local.core.prompt import Segment
 
-SCORES_BYTES = 1 << 29
-"""Attention on the CPU without flash attention keeps its scores, which may take this much."""
+PLAIN_ATTENTION_BYTES = 1 << 29
+"""Attention on the CPU may take this much more than flash attention would."""
 
 
 class LlamaEngine:
@@ -74,6 +74,12 @@ class LlamaEngine:
     ) -> Iterator[Piece | Completion]:
         """Continue the prompt, as `Engine.generate` says."""
         tokens, marks = self._vocabulary.tokenize(prompt)
+        yield from self.extend(tokens, marks, sampling, max_tokens, report)
+
+    def extend(
+        self, tokens: Sequence[int], marks: set[int], sampling: Sampling, max_tokens: int, report: Report
+    ) -> Iterator[Piece | Completion]:
+        """Continue a prompt that is tokens already; `marks` are the lengths that it should be able to come back to."""
         if not tokens:
             raise UsageError("The prompt is empty.", "Say something.")
         if len(tokens) >= self.info.context:
@@ -224,13 +230,15 @@ def _open_context(model: int, options: LoadOptions, head: Header, size: int) -> 
 
 
 def _flash_attention(options: LoadOptions, head: Header, size: int) -> int:
-    """Off on the CPU as long as the scores are small, else as llama.cpp likes.
+    """Off on the CPU while that costs little memory, else as llama.cpp likes.
 
     On the CPU, flash attention rounds differently for long and short batches and for each place in a sliding cache.
-    Without it a token's logits do not depend, or hardly, on what was reused; that is what makes reuse exact.
+    Without it a token's logits do not depend, or hardly, on what was reused; that is what makes reuse exact. It costs
+    the scores of a batch, and a cache whose layers are all as wide as the widest.
     """
     on_gpu = llama.llama_supports_gpu_offload() and options.gpu_layers != 0
     scores = head.heads * size * BATCH * ctypes.sizeof(ctypes.c_float)
+    padding = head.value_padding * size * ctypes.sizeof(ctypes.c_uint16)
     disabled: int = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
     auto: int = llama.LLAMA_FLASH_ATTN_TYPE_AUTO
-    return auto if on_gpu or scores > SCORES_BYTES else disabled
+    return auto if on_gpu or scores + padding > PLAIN_ATTENTION_BYTES else disabled

@@ -1,0 +1,82 @@
+"""Models for the engine's tests: tiny checkpoints with random weights, and the built-in one, as GGUFs."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from g4convert.convert import convert
+from g4local.backend import machine
+from g4local.backend.client import WorkerEngine
+from g4local.backend.engine import LoadOptions
+from g4local.backend.llama import LlamaEngine
+from g4local.backend.stop import StopFlag
+from g4local.core.progress import silent
+from tests import checkpoints
+from tests.conftest import ROOT
+
+Loader = Callable[..., LlamaEngine]
+WorkerLoader = Callable[..., WorkerEngine]
+
+
+@pytest.fixture(scope="session")
+def probe_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that knows already what this machine survives."""
+    folder = tmp_path_factory.mktemp("cache")
+    machine.extra_buffers(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[checkpoints.Kind], Path]:
+    """A BF16 GGUF of random weights, for each build of the family; its window is 16 tokens, its context 4096."""
+    folder = tmp_path_factory.mktemp("tiny")
+
+    def made(kind: checkpoints.Kind) -> Path:
+        target = folder / f"{kind}.gguf"
+        if not target.exists():
+            source = checkpoints.write(folder / kind, checkpoints.make(kind, max_position_embeddings=4096))
+            convert(source, target, "BF16", silent, Event(), 1)
+        return target
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in model, quantized; no test may depend on what it says."""
+    target = tmp_path_factory.mktemp("demo") / "demo.gguf"
+    convert(ROOT / "g4local" / "demo", target, "Q4_K_M", silent, Event(), 1)
+    return target
+
+
+@pytest.fixture
+def load(probe_cache: Path) -> Iterator[Loader]:
+    """Loads an engine into this process."""
+    engines = []
+
+    def loaded(path: Path, context: int = 1024, stop: StopFlag | None = None, **options: Any) -> LlamaEngine:
+        options = {"threads": 1, "extra_buffers": machine.extra_buffers(probe_cache), **options}
+        engines.append(LlamaEngine(LoadOptions(path, context, **options), stop or StopFlag(), silent))
+        return engines[-1]
+
+    yield loaded
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def worker(probe_cache: Path, tmp_path: Path) -> Iterator[WorkerLoader]:
+    """Makes engines that run in a child."""
+    engines = []
+
+    def made(path: Path, **options: Any) -> WorkerEngine:
+        options = {"context": 1024, "threads": 1, **options}
+        engines.append(WorkerEngine(LoadOptions(path, **options), cache=probe_cache, logs=tmp_path / "logs"))
+        return engines[-1]
+
+    yield made
+    for engine in engines:
+        engine.close()

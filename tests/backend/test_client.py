@@ -1,0 +1,389 @@
+"""The engine in its child: the same answers, deaths that are errors, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread, Timer
+
+import pytest
+
+from g4local.backend import child
+from g4local.backend.client import WorkerEngine
+from g4local.backend.engine import LoadOptions, Sampling
+from g4local.core.errors import BadGguf, Cancelled, ContextFull, EngineDied, EngineError, ModelNotFound, UsageError
+from g4local.core.progress import Progress, silent
+from g4local.core.prompt import Segment
+from tests.backend.conftest import Loader, WorkerLoader
+from tests.backend.prompts import GREEDY, chat, completion, ids, special, words
+from tests.conftest import ROOT
+
+LONG_ANSWER = Sampling(temperature=50.0, top_p=1.0, top_k=0, seed=5)
+"""Says anything, so that an end token comes late."""
+
+
+@pytest.fixture
+def engine(demo: Path, worker: WorkerLoader) -> WorkerEngine:
+    engine = worker(demo)
+    engine.start(silent, Event())
+    return engine
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_the_child_says_what_an_engine_in_this_process_says(demo: Path, engine: WorkerEngine, load: Loader) -> None:
+    here = load(demo)
+    assert engine.start(silent, Event()) == here.info
+    assert engine.tokenize(chat("hello")) == here.tokenize(chat("hello"))
+    there = list(engine.generate(chat("hello"), LONG_ANSWER, 20, silent, Event()))
+    said = list(here.generate(chat("hello"), LONG_ANSWER, 20, silent))
+    assert there[:-1] == said[:-1]
+    assert completion(there).reason == completion(said).reason
+
+
+def test_any_text_reaches_the_child(engine: WorkerEngine) -> None:
+    assert engine.tokenize([Segment('\x00 \udcff "\\ \n 🙂')]) == engine.tokenize([Segment('\x00 ? "\\ \n 🙂')])
+
+
+def test_loading_and_prefill_are_reported(demo: Path, worker: WorkerLoader) -> None:
+    told: list[Progress] = []
+    engine = worker(demo)
+    engine.start(told.append, Event())
+    assert {step.stage for step in told} == {"load"} and told[-1].done == told[-1].total
+    told.clear()
+    list(engine.generate(chat(words(1, 50)), GREEDY, 1, told.append, Event()))
+    assert {step.stage for step in told} == {"prefill"} and told[-1].done == told[-1].total
+
+
+def test_a_second_start_loads_nothing(engine: WorkerEngine) -> None:
+    pid = engine.pid
+    told: list[Progress] = []
+    engine.start(told.append, Event())
+    assert told == [] and engine.pid == pid
+
+
+def test_errors_of_the_child_arrive_as_they_were_raised(
+    demo: Path, engine: WorkerEngine, worker: WorkerLoader, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError, match=r"<\|nonsense\|>"):
+        engine.tokenize([special("<|nonsense|>")])
+    with pytest.raises(ContextFull) as full:
+        list(engine.generate(chat(words(1, 1000)), GREEDY, 0, silent, Event()))
+    assert full.value.hint
+    with pytest.raises(UsageError):
+        list(engine.generate(chat("hello"), Sampling(top_k=-1), 0, silent, Event()))
+    assert engine.tokenize(chat("hello"))
+    with pytest.raises(ModelNotFound):
+        worker(tmp_path / "none.gguf").start(silent, Event())
+    (tmp_path / "bad.gguf").write_bytes(b"FUGG")
+    with pytest.raises(BadGguf):
+        worker(tmp_path / "bad.gguf").start(silent, Event())
+    with pytest.raises(UsageError, match="was trained for"):
+        worker(demo, context=10**6).start(silent, Event())
+
+
+def test_a_failed_load_leaves_no_child(worker: WorkerLoader, tmp_path: Path) -> None:
+    engine = worker(tmp_path / "none.gguf")
+    with pytest.raises(ModelNotFound):
+        engine.start(silent, Event())
+    assert engine.pid is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_death_in_an_answer_is_an_error_and_the_next_start_makes_a_new_child(
+    engine: WorkerEngine, number: signal.Signals
+) -> None:
+    first = engine.pid
+    assert first
+    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
+    next(answer)
+    os.kill(first, number)
+    with pytest.raises(EngineDied, match=f"{number.name}.*while it answered") as death:
+        list(answer)
+    assert death.value.signal == number and death.value.hint and death.value.log
+    assert engine.pid is None and not alive(first)
+    engine.start(silent, Event())
+    assert engine.pid not in (None, first)
+    assert len(ids(engine.generate(chat("hello"), LONG_ANSWER, 3, silent, Event()))) in (1, 2, 3)
+
+
+def test_a_death_while_nothing_is_asked_is_not_noticed_by_the_next_question(engine: WorkerEngine) -> None:
+    first = engine.pid
+    assert first
+    os.kill(first, signal.SIGKILL)
+    assert wait_until(lambda: engine.pid is None)
+    engine.start(silent, Event())
+    said = list(engine.generate(chat("hello"), GREEDY, 3, silent, Event()))
+    assert completion(said).reused_tokens == 0
+
+
+def test_a_death_while_it_loads_is_an_error(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo)
+
+    def kill(progress: Progress) -> None:
+        assert engine.pid
+        os.kill(engine.pid, signal.SIGSEGV)
+
+    with pytest.raises(EngineDied, match=r"SIGSEGV.*while it loaded demo\.gguf") as death:
+        engine.start(kill, Event())
+    assert death.value.signal == signal.SIGSEGV
+    assert engine.start(silent, Event()).architecture == "gemma4"
+
+
+def test_a_child_that_ends_by_itself_is_told_with_its_exit_code(demo: Path, probe_cache: Path, tmp_path: Path) -> None:
+    script = tmp_path / "child.py"
+    script.write_text("import sys\nprint('last words', file=sys.stderr)\nraise MemoryError('no room')\n")
+    engine = WorkerEngine(
+        LoadOptions(demo, extra_buffers=False), cache=probe_cache, command=(sys.executable, str(script))
+    )
+    with pytest.raises(EngineDied, match=r"exit code 1 while it loaded.*MemoryError: no room") as death:
+        engine.start(silent, Event())
+    assert death.value.signal is None
+    assert "last words" in death.value.log
+
+
+def test_an_abort_in_llama_cpp_is_told_with_its_reason(demo: Path, probe_cache: Path, tmp_path: Path) -> None:
+    script = tmp_path / "child.py"
+    script.write_text("import os, sys\nprint('/a/b/x.cpp:1: GGML_ASSERT(y) failed', file=sys.stderr)\nos.abort()\n")
+    engine = WorkerEngine(
+        LoadOptions(demo, extra_buffers=False), cache=probe_cache, command=(sys.executable, str(script))
+    )
+    with pytest.raises(EngineDied, match=r"SIGABRT.*: x\.cpp:1: GGML_ASSERT\(y\) failed\."):
+        engine.start(silent, Event())
+
+
+def test_cancel_ends_an_answer_and_keeps_the_child(engine: WorkerEngine) -> None:
+    cancel = Event()
+    pid = engine.pid
+    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, cancel)
+    said = [next(answer), next(answer)]
+    cancel.set()
+    said += list(answer)
+    assert completion(said).reason == "cancelled"
+    assert engine.pid == pid
+    assert completion(list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))).reason in ("length", "stop")
+
+
+def test_cancel_in_a_prefill_ends_it_before_it_is_done(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo, context=4096)
+    cancel = Event()
+    told: list[Progress] = []
+
+    def cancel_at_once(progress: Progress) -> None:
+        told.append(progress)
+        cancel.set()
+
+    prompt = chat(words(1, 750))
+    started = time.monotonic()
+    said = list(
+        engine.generate(prompt, GREEDY, 0, lambda p: cancel_at_once(p) if p.stage == "prefill" else None, cancel)
+    )
+    cancelled_after = time.monotonic() - started
+    assert completion(said).reason == "cancelled" and len(said) == 1
+    assert told[-1].done < told[-1].total > 1000
+    started = time.monotonic()
+    assert len(ids(engine.generate(prompt, GREEDY, 1, silent, Event()))) == 1
+    assert cancelled_after < 60 and time.monotonic() - started < 120
+
+
+def test_cancel_while_it_loads_kills_the_child(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo)
+    cancel = Event()
+    seen: list[int | None] = []
+
+    def on_progress(progress: Progress) -> None:
+        seen.append(engine.pid)
+        cancel.set()
+
+    with pytest.raises(Cancelled):
+        engine.start(on_progress, cancel)
+    assert engine.pid is None and seen[0] and not alive(seen[0])
+    with pytest.raises(Cancelled):
+        engine.start(silent, cancel)
+    assert engine.start(silent, Event()).architecture == "gemma4"
+
+
+def test_a_cancel_that_was_there_before_gives_a_cancelled_answer_and_no_token(engine: WorkerEngine) -> None:
+    cancel = Event()
+    cancel.set()
+    said = list(engine.generate(chat("hello"), LONG_ANSWER, 0, silent, cancel))
+    assert completion(said).reason == "cancelled"
+    with pytest.raises(Cancelled):
+        engine.start(silent, cancel)
+
+
+def test_an_answer_that_nobody_waits_for_stops(engine: WorkerEngine) -> None:
+    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
+    next(answer)
+    del answer
+    said = list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))
+    assert completion(said).completion_tokens <= 2
+
+
+def test_a_late_cancel_does_not_reach_the_next_answer(engine: WorkerEngine) -> None:
+    process = engine._child
+    assert process is not None
+    list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))
+    for job in (1, 2):
+        process._send({"job": job, "do": "cancel"})
+    assert completion(list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))).reason != "cancelled"
+
+
+def test_closing_from_another_thread_ends_an_answer(engine: WorkerEngine) -> None:
+    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
+    next(answer)
+    Timer(0.1, engine.close).start()
+    with pytest.raises(Cancelled, match="closed"):
+        list(answer)
+    assert engine.pid is None
+
+
+def test_the_child_outlives_the_thread_that_started_it(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo)
+    starter = Thread(target=engine.start, args=(silent, Event()))
+    starter.start()
+    starter.join()
+    pid = engine.pid
+    time.sleep(0.2)
+    assert pid and engine.pid == pid
+    assert engine.tokenize(chat("hello"))
+
+
+def test_the_terminals_interrupt_does_not_reach_the_child(engine: WorkerEngine) -> None:
+    assert engine.pid
+    assert os.getpgid(engine.pid) != os.getpgid(0)
+    os.kill(engine.pid, signal.SIGINT)
+    assert completion(list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))).completion_tokens == 1
+
+
+def test_the_child_ends_with_its_parent(demo: Path, probe_cache: Path) -> None:
+    program = textwrap.dedent(
+        """
+        import sys, time
+        from pathlib import Path
+        from threading import Event
+        from g4local.backend.client import WorkerEngine
+        from g4local.backend.engine import LoadOptions
+        from g4local.core.progress import silent
+        engine = WorkerEngine(LoadOptions(Path(sys.argv[1]), 512, threads=1), cache=Path(sys.argv[2]))
+        engine.start(silent, Event())
+        print(engine.pid, flush=True)
+        time.sleep(600)
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(demo), str(probe_cache)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        assert alive(pid)
+        parent.kill()
+    assert wait_until(lambda: not alive(pid) or _is_zombie(pid))
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether it has ended, and the init process of this container has not looked yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
+def test_twenty_starts_and_closes_leave_no_process_and_no_descriptor(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo, context=256)
+    engine.start(silent, Event())
+    engine.close()
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    pids = []
+    for _ in range(20):
+        engine.start(silent, Event())
+        pids.append(engine.pid)
+        engine.close()
+        engine.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert len(set(pids)) == 20 and not any(alive(pid) for pid in pids if pid)
+
+
+def test_llama_cpps_words_go_to_the_log_file_and_nowhere_else(
+    engine: WorkerEngine, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))
+    engine.close()
+    assert "llama_model_loader" in (tmp_path / "logs" / "engine.log").read_text(encoding="utf-8")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_long_log_file_is_put_aside(demo: Path, worker: WorkerLoader, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "engine.log").write_bytes(b"x" * (child.LOG_BYTES + 1))
+    engine = worker(demo)
+    engine.start(silent, Event())
+    engine.close()
+    assert (logs / "engine.log.1").stat().st_size == child.LOG_BYTES + 1
+    assert 0 < (logs / "engine.log").stat().st_size < child.LOG_BYTES
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_not_to_answer(demo: Path, probe_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file")
+    engine = WorkerEngine(LoadOptions(demo, 512, threads=1), cache=probe_cache, logs=tmp_path / "logs")
+    try:
+        assert engine.start(silent, Event()).architecture == "gemma4"
+    finally:
+        engine.close()
+
+
+def test_the_parent_loads_neither_llama_cpp_nor_numpy_to_answer(demo: Path, probe_cache: Path) -> None:
+    program = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from threading import Event
+        from g4local.backend.client import WorkerEngine
+        from g4local.backend.engine import LoadOptions, Sampling
+        from g4local.core.progress import silent
+        from g4local.core.prompt import Segment
+        engine = WorkerEngine(LoadOptions(Path(sys.argv[1]), 512, threads=1), cache=Path(sys.argv[2]))
+        print(len(list(engine.generate([Segment("hello")], Sampling(), 1, silent, Event()))))
+        engine.close()
+        print([name for name in ("llama_cpp", "numpy") if name in sys.modules])
+        """
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, str(demo), str(probe_cache)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+    )
+    assert answer.stdout.split("\n")[:2] == ["2", "[]"], answer.stderr
+
+
+def test_a_file_in_the_users_folder_is_no_module_of_the_child(
+    demo: Path, worker: WorkerLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy", "queue", "json", "g4local"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    assert worker(demo).start(silent, Event()).architecture == "gemma4"
