@@ -58,7 +58,7 @@ def load(probe_cache: Path) -> Iterator[Loader]:
     engines = []
 
     def loaded(path: Path, context: int = 1024, stop: StopFlag | None = None, **options: Any) -> LlamaEngine:
-        options = {"threads": 1, "extra_buffers": machine.extra_buffers(probe_cache), **options}
+        options = {"threads": 1, "gpu_layers": 0, "extra_buffers": machine.extra_buffers(probe_cache), **options}
         engines.append(LlamaEngine(LoadOptions(path, context, **options), stop or StopFlag(), silent))
         return engines[-1]
 
