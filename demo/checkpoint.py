@@ -18,6 +18,11 @@ def new_model(vocab_size: int, seed: int) -> Gemma4ForConditionalGeneration:
     return model.to(torch.float32)
 
 
+def load(folder: Path) -> Gemma4ForConditionalGeneration:
+    """A saved model in float32."""
+    return Gemma4ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+
+
 def save(model: Gemma4ForConditionalGeneration, folder: Path, vocab_size: int) -> None:
     """Write config.json, generation_config.json and model.safetensors (BF16); each file appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)

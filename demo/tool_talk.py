@@ -24,7 +24,7 @@ _REFUSED = "error: refused by the user"
 
 def conversation(random: Random, unseen: bool) -> Conversation:
     """A question for a tool, with the tool declared or (sometimes) not."""
-    maker = random.choices((_calculate, _clock, _list, _read), (45, 22, 13, 20))[0]
+    maker = random.choices((_calculate, _clock, _list, _read), (50, 20, 12, 18))[0]
     made = maker(random, unseen)
     assert made.call is not None
     if random.random() < 0.12:

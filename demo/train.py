@@ -1,4 +1,4 @@
-"""Train the built-in model from nothing: `python -m demo.train --minutes 70 --seed 1 OUT` (torch and transformers).
+"""Train the built-in model from nothing: `python -m demo.train --minutes 54 --seed 1 OUT` (torch and transformers).
 
 Two processes of one thread each share the work of every step. The learning rate follows the clock, so that the
 training ends with a rate of zero whatever else the machine does; the model is written every few minutes.
@@ -10,8 +10,10 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -24,8 +26,8 @@ from demo import checkpoint, conversations, encoding, vocabulary
 WORKERS = 2
 VOCABULARY_SIZE = 1536
 VOCABULARY_CONVERSATIONS = 12_000
-CONVERSATIONS_PER_STEP = 16
-MICRO_BATCH = 8
+MICRO_BATCH = 4
+CONVERSATIONS_PER_STEP = 2 * MICRO_BATCH * WORKERS
 POOL = 256
 """Conversations that are sorted by length together."""
 LONGEST = 800
@@ -38,17 +40,34 @@ SAVE_EVERY = 240.0
 Batch = list[tuple[list[int], list[bool]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is trained, from what, and for how long."""
+
+    out: Path
+    vocab_size: int
+    seconds: float
+    seed: int
+    start: Path | None
+    """A checkpoint to go on from; None for random weights."""
+
+
 def main() -> None:
     """Learn the vocabulary, then train with two processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=70.0)
+    parser.add_argument("--minutes", type=float, default=54.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="a checkpoint to go on from, with its vocabulary")
     arguments = parser.parse_args()
-    sample = islice(conversations.training(f"{arguments.seed} vocabulary"), VOCABULARY_CONVERSATIONS)
-    vocab_size = vocabulary.write(arguments.out, encoding.texts(sample), VOCABULARY_SIZE)
+    if arguments.start:
+        vocab_size = vocabulary.copy(arguments.start, arguments.out)
+    else:
+        sample = islice(conversations.training(f"{arguments.seed} vocabulary"), VOCABULARY_CONVERSATIONS)
+        vocab_size = vocabulary.write(arguments.out, encoding.texts(sample), VOCABULARY_SIZE)
     with tempfile.TemporaryDirectory() as folder:
-        settings = (vocab_size, arguments.minutes * 60, arguments.seed, arguments.out, f"{folder}/meeting")
+        job = Job(arguments.out, vocab_size, arguments.minutes * 60, arguments.seed, arguments.start)
+        settings = (job, f"{folder}/meeting")
         torch.multiprocessing.spawn(_work, args=settings, nprocs=WORKERS)
 
 
@@ -108,14 +127,14 @@ def _seen(queries: torch.Tensor, ids: torch.Tensor, model: Any) -> torch.Tensor:
     return ((distance >= 0) & (distance < model.config.sliding_window))[:, None]
 
 
-def _work(rank: int, vocab_size: int, seconds: float, seed: int, out: Path, meeting: str) -> None:
+def _work(rank: int, job: Job, meeting: str) -> None:
     torch.set_num_threads(1)
     _fuse_elementwise()
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=WORKERS)
-    model = checkpoint.new_model(vocab_size, seed)
+    model = checkpoint.load(job.start) if job.start else checkpoint.new_model(job.vocab_size, job.seed)
     parameters = list(model.parameters())
     optimizer = _optimizer(parameters)
-    batches = _batches(f"{seed} {rank}", out)
+    batches = _batches(job.seed, rank, job.out)
     _gradients(model, next(batches))
     optimizer.zero_grad()
     dist.barrier()
@@ -123,7 +142,7 @@ def _work(rank: int, vocab_size: int, seconds: float, seed: int, out: Path, meet
     steps = tokens_seen = 0
     while True:
         total, count, tokens = _gradients(model, next(batches))
-        mean, progress = _share(parameters, total, count, (time.monotonic() - started) / seconds)
+        mean, progress = _share(parameters, total, count, (time.monotonic() - started) / job.seconds)
         if progress >= 1:
             break
         _update(optimizer, parameters, progress)
@@ -131,11 +150,11 @@ def _work(rank: int, vocab_size: int, seconds: float, seed: int, out: Path, meet
         if rank == 0 and steps % 20 == 0:
             print(f"step {steps} progress {progress:.3f} loss {mean:.4f} tokens {tokens_seen}", flush=True)
         if rank == 0 and time.monotonic() - saved > SAVE_EVERY:
-            checkpoint.save(model, out, vocab_size)
+            checkpoint.save(model, job.out, job.vocab_size)
             saved = time.monotonic()
     if rank == 0:
-        checkpoint.save(model, out, vocab_size)
-        figures = {"seed": seed, "minutes": round(seconds / 60, 1), "steps": steps}
+        checkpoint.save(model, job.out, job.vocab_size)
+        figures = {"seed": job.seed, "minutes": round(job.seconds / 60, 1), "steps": steps}
         figures |= {"conversations": steps * CONVERSATIONS_PER_STEP, "tokens": tokens_seen}
         print(json.dumps(figures), flush=True)
     dist.destroy_process_group()
@@ -209,25 +228,21 @@ def _optimizer(parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
 
 
-def _batches(seed: str, folder: Path) -> Iterator[list[Batch]]:
-    """For each step this worker's micro-batches of conversations of about the same length."""
-    import random
+def _batches(seed: int, rank: int, folder: Path) -> Iterator[list[Batch]]:
+    """For each step this worker's micro-batches: one of short conversations and one of long ones.
 
+    All workers take the same places of their sorted pools, so that none waits long for the others.
+    """
     encode = encoding.encoder(folder)
-    source = conversations.training(seed)
-    shuffle = random.Random(seed)
-    per_step = CONVERSATIONS_PER_STEP // WORKERS // MICRO_BATCH
+    examples = (encoding.example(each, encode) for each in conversations.training(f"{seed} {rank}"))
+    fitting = (example for example in examples if len(example[0]) <= LONGEST)
+    order = Random(seed)
     while True:
-        pool = [
-            example
-            for example in (encoding.example(each, encode) for each in islice(source, POOL))
-            if len(example[0]) <= LONGEST
-        ]
-        pool.sort(key=lambda example: len(example[0]))
-        micro = [pool[start : start + MICRO_BATCH] for start in range(0, len(pool), MICRO_BATCH)]
-        shuffle.shuffle(micro)
-        for start in range(0, len(micro) - per_step + 1, per_step):
-            yield micro[start : start + per_step]
+        pool = sorted(islice(fitting, POOL), key=lambda example: len(example[0]))
+        micro = [pool[start : start + MICRO_BATCH] for start in range(0, POOL, MICRO_BATCH)]
+        pairs = [[short, long] for short, long in zip(micro, reversed(micro), strict=True)][: len(micro) // 2]
+        order.shuffle(pairs)
+        yield from pairs
 
 
 if __name__ == "__main__":

@@ -65,6 +65,14 @@ def write(folder: Path, texts: Iterable[str], size: int) -> int:
     return len(vocabulary)
 
 
+def copy(source: Path, folder: Path) -> int:
+    """Take over the tokenizer of a checkpoint; returns how many tokens there are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        _write_json(folder / name, json.loads((source / name).read_text(encoding="utf-8")))
+    return len(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
+
+
 def learn(texts: Iterable[str], size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Byte-pair merges of words that begin at a space, a digit or a line break; the same texts give the same merges."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
