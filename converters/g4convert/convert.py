@@ -43,6 +43,8 @@ def convert(folder: Path, target: Path, recipe: str, report: Report, cancel: Eve
     or G4Error when it can't be written.
     """
     job = prepare(folder, recipe)
+    if target.resolve() in {tensor.path.resolve() for tensor in job.source.tensors.values()}:
+        raise UsageError(f"{target} is a file of the checkpoint itself.", "Give another name.")
     head = writer.head(job.keys, job.plan)
     nbytes = len(head) + job.plan.nbytes
     with writer.beside(target, nbytes) as file, checkpoint.rows(job.source) as rows:

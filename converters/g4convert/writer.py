@@ -28,7 +28,7 @@ from g4convert.transforms import rounded_to_bf16, widened
 from g4local.core.errors import BadCheckpoint, Cancelled, G4Error, UsageError
 from g4local.core.progress import Progress, Report
 
-_SLAB = 1 << 20
+_SLAB = 1 << 19
 """Values that are converted at once, if a row is not longer."""
 _LARGEST = 1e16
 """Of a value to be quantized: ggml sums squares in float32."""
@@ -147,7 +147,7 @@ def _converted(slab: Slab, source: Rows, plan: Plan) -> bytes:
     return content + bytes(padded(tensor.nbytes) - tensor.nbytes) if last else content
 
 
-def _expect(numbers: bool | np.bool, tensor: TensorPlan) -> None:
+def _expect(numbers: bool | np.bool_, tensor: TensorPlan) -> None:
     if not numbers:
         name = tensor.source.name if tensor.source else tensor.name
         raise BadCheckpoint(
@@ -184,6 +184,8 @@ def _opened_alone(part: Path) -> BinaryIO:
         except BlockingIOError as error:
             file.close()
             raise G4Error(f"Another process is writing {part.name}.", "Wait for it to finish.") from error
+        except OSError:
+            pass  # a file system without locks
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), part.stat()):
                 file.truncate(0)

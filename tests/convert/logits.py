@@ -94,7 +94,7 @@ def divergence(expected: Floats, found: Floats) -> NDArray[np.float64]:
     return result
 
 
-def routed_alike(expected: Pass, found: Pass, used: int) -> NDArray[np.bool]:
+def routed_alike(expected: Pass, found: Pass, used: int) -> NDArray[np.bool_]:
     """At which positions no router picked other experts."""
     alike = np.ones(len(expected.logits), bool)
     assert expected.routers.keys() == found.routers.keys()

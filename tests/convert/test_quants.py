@@ -45,9 +45,14 @@ def test_infinite_values_are_found_after_quantizing(name: str) -> None:
     assert not ggml.is_valid(ggml.quantized(values, 512, TYPES[name]), TYPES[name])
 
 
-@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
-def test_rounding_to_bf16_is_gguf_py_s(numbers: list[float]) -> None:
-    values = np.array(numbers, np.float32)
+LOWER_HALVES = st.integers(0, 0xFFFF) | st.sampled_from([0, 0x7FFF, 0x8000, 0x8001, 0xFFFF])
+"""Of a float32's bits; 0x8000 is as near to the BF16 above as to the one below."""
+
+
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF), LOWER_HALVES), min_size=1, max_size=50))
+def test_rounding_to_bf16_is_gguf_py_s(halves: list[tuple[int, int]]) -> None:
+    values = np.array([upper << 16 | lower for upper, lower in halves], np.uint32).view(np.float32)
+    values = np.nan_to_num(values, nan=1.0, posinf=2.0, neginf=-2.0)
     expected = oracle.quants.quantize(values.reshape(1, -1), oracle.GGMLQuantizationType.BF16)
     assert widened(expected.tobytes(), "BF16").tolist() == rounded_to_bf16(values).tolist()
 

@@ -45,12 +45,12 @@ def read(config: Mapping[str, Any]) -> ModelSpec:
 
     A key that is missing has the value that transformers gives it (`Gemma4TextConfig`).
     """
-    if config.get("quantization_config"):
+    text = config.get("text_config")
+    numbers = _Numbers({**config, **text} if isinstance(text, dict) else config)
+    if numbers.get("quantization_config"):
         raise BadCheckpoint(
             "The checkpoint is quantized already.", "Convert the model's BF16 checkpoint, which has lost nothing yet."
         )
-    text = config.get("text_config")
-    numbers = _Numbers({**config, **text} if isinstance(text, dict) else config)
     for key, value in _ONLY.items():
         numbers.expect(key, value)
     if numbers.get("use_bidirectional_attention") == "all":
