@@ -120,7 +120,7 @@ def _object(request: Request, outcome: Outcome) -> dict[str, Json]:
         "thought": outcome.thought,
         "tool_calls": outcome.tool_calls,
         "finish_reason": finished.reason if finished and not outcome.error else "error",
-        "usage": usage_object(finished.usage) if finished else None,
+        "usage": dict(asdict(finished.usage)) if finished else None,
         "timing": timing_object(finished) if finished else None,
         "sampling": {**asdict(sampling(request)), "seed": finished.seed if finished else request.seed},
         "warnings": list(outcome.warnings),

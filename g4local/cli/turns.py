@@ -17,7 +17,6 @@ from g4local.core.events import (
     ToolRequested,
     TurnFinished,
     TurnStarted,
-    Usage,
     Warned,
 )
 from g4local.core.messages import Json, ToolCall
@@ -141,11 +140,6 @@ def event_object(event: Event) -> dict[str, Json]:  # noqa: C901 (one flat match
             return {"type": "warning", "message": message}
         case TurnFinished(reason):
             return {"type": "turn_finished", "finish_reason": reason}
-
-
-def usage_object(usage: Usage) -> dict[str, Json]:
-    """The tokens of a turn, as scripts get them."""
-    return {"prompt": usage.prompt, "reused": usage.reused, "completion": usage.completion, "thought": usage.thought}
 
 
 def timing_object(finished: TurnFinished) -> dict[str, Json]:

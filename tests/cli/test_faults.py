@@ -29,6 +29,24 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     return [int(word) for word in listed.stdout.split()]
 
 
+def running(started: Start, *flags: str) -> subprocess.Popen[str]:
+    """`run` with a question whose answer does not end."""
+    process = started(["run", "demo", "tell me a story", *flags, *ENDLESS])
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def chatting(started: Start) -> subprocess.Popen[str]:
+    """`chat` with the same question asked."""
+    process = started(["chat", "demo", *ENDLESS])
+    assert process.stdin is not None
+    process.stdin.write("tell me a story\n")
+    process.stdin.flush()
+    return process
+
+
 def wait_for_first_word(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     assert process.stdout.read(1), "the answer never began"
@@ -46,9 +64,7 @@ def gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_run_tells_that_the_engine_died(started: Start, number: signal.Signals) -> None:
-    process = started(["run", "demo", "tell me a story", *ENDLESS])
-    process.stdin.close()  # type: ignore[union-attr]
-    process.stdin = None
+    process = running(started)
     wait_for_first_word(process)
     [engine] = children(process)
     os.kill(engine, number)
@@ -61,9 +77,7 @@ def test_run_tells_that_the_engine_died(started: Start, number: signal.Signals) 
 
 
 def test_run_json_is_json_also_when_the_engine_died(started: Start) -> None:
-    process = started(["run", "demo", "tell me a story", "--stream-json", *ENDLESS])
-    process.stdin.close()  # type: ignore[union-attr]
-    process.stdin = None
+    process = running(started, "--stream-json")
     assert process.stdout is not None
     while json.loads(process.stdout.readline())["type"] != "text":
         pass
@@ -79,10 +93,7 @@ def test_run_json_is_json_also_when_the_engine_died(started: Start) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_chat_goes_on_with_a_new_engine(started: Start, number: signal.Signals) -> None:
-    process = started(["chat", "demo", *ENDLESS])
-    assert process.stdin is not None
-    process.stdin.write("tell me a story\n")
-    process.stdin.flush()
+    process = chatting(started)
     wait_for_first_word(process)
     [first] = children(process)
     os.kill(first, number)
@@ -93,9 +104,7 @@ def test_a_chat_goes_on_with_a_new_engine(started: Start, number: signal.Signals
 
 
 def test_ctrl_c_stops_the_answer_of_run_with_130(started: Start) -> None:
-    process = started(["run", "demo", "tell me a story", *ENDLESS])
-    process.stdin.close()  # type: ignore[union-attr]
-    process.stdin = None
+    process = running(started)
     wait_for_first_word(process)
     [engine] = children(process)
     process.send_signal(signal.SIGINT)
@@ -106,10 +115,7 @@ def test_ctrl_c_stops_the_answer_of_run_with_130(started: Start) -> None:
 
 
 def test_ctrl_c_stops_the_answer_of_a_chat_and_not_the_chat(started: Start) -> None:
-    process = started(["chat", "demo", *ENDLESS])
-    assert process.stdin is not None
-    process.stdin.write("tell me a story\n")
-    process.stdin.flush()
+    process = chatting(started)
     wait_for_first_word(process)
     [before] = children(process)
     process.send_signal(signal.SIGINT)
@@ -123,9 +129,7 @@ def test_ctrl_c_stops_the_answer_of_a_chat_and_not_the_chat(started: Start) -> N
 
 
 def test_the_engine_does_not_outlive_a_front_end_that_is_killed(started: Start) -> None:
-    process = started(["run", "demo", "tell me a story", *ENDLESS])
-    process.stdin.close()  # type: ignore[union-attr]
-    process.stdin = None
+    process = running(started)
     wait_for_first_word(process)
     [engine] = children(process)
     process.kill()
