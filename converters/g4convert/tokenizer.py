@@ -29,6 +29,7 @@ class TokenType(IntEnum):
 
 
 _SCORE = -1000.0
+_MAX_ID = 2**31 - 1
 _SPACE_IN_MERGE = chr(ord(" ") + 256)
 """What a space inside a part of a merge becomes, since a space also parts the two."""
 _ROLES = {
@@ -135,7 +136,7 @@ def _added(tokenizer: Mapping[str, Any]) -> dict[str, int]:
     entries: dict[str, int] = {}
     for entry in listed if isinstance(listed, list) else [None]:
         match entry:
-            case {"content": str(content), "id": int(number)}:
+            case {"content": str(content), "id": int(number)} if 0 <= number <= _MAX_ID:
                 entries.setdefault(content, number)
             case _:
                 raise _bad("has an added token without text or id")
@@ -168,7 +169,7 @@ def _ids(tokenizer: Mapping[str, Any], settings: Mapping[str, Any], config: Mapp
         number = config.get(key)
         if number is None and isinstance(text, dict):
             number = text.get(key)
-        if type(number) is int and number >= 0:
+        if type(number) is int and 0 <= number <= _MAX_ID:
             ids.setdefault(role, number)
     return ids
 

@@ -170,7 +170,10 @@ def _items(kind: ValueType, items: list[Any]) -> bytes:
 
 
 def _string(text: str) -> bytes:
-    raw = text.encode()
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError as error:
+        raise BadCheckpoint(f"The checkpoint's text {text[:40]!r} is not Unicode.", "Download it again.") from error
     return struct.pack("<Q", len(raw)) + raw
 
 

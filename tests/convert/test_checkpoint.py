@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from g4convert import checkpoint, convert
+from g4convert import checkpoint, convert, verify, writer
 from g4local.core.errors import BadCheckpoint, UnknownArchitecture
 from g4local.core.progress import silent
 from tests import checkpoints
@@ -325,6 +325,46 @@ def test_an_impossible_number_in_the_config_is_told(key: str, value: Any, tmp_pa
     change_json(folder / "config.json", lambda config: config["text_config"].update({key: value}))
     message = fails(folder)
     assert message.startswith("config.json: ") or key in ("vocab_size", "tie_word_embeddings")
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.sampled_from(["", "\ud800", "<bos>", "full_attention", 64, 256]),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.sampled_from("012ab"), children, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", checkpoint.INDEX]
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_value_anywhere_in_the_small_files_is_taken_or_told(name: str, data: st.DataObject, own_home: Path) -> None:
+    """A file that is taken makes a header that can be read."""
+    folder = own_home / "model"
+    if not folder.exists():
+        small = checkpoints.make("moe", num_hidden_layers=1, layer_types="f", hidden_size=8, intermediate_size=8)
+        checkpoints.write(folder, small, shards=2)
+        (folder / name).with_suffix(".whole").write_bytes((folder / name).read_bytes())
+    content = json.loads((folder / name).with_suffix(".whole").read_text())
+    place = content
+    while True:
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.integers(0, 2)) == 0:
+            break
+        place = place[key]
+    place[key] = data.draw(ANYTHING)
+    (folder / name).write_text(json.dumps(content))
+    try:
+        job = convert.prepare(folder, "Q8_0")
+        (own_home / "head.gguf").write_bytes(writer.head(job.keys, job.plan) + bytes(job.plan.nbytes))
+    except BadCheckpoint:
+        return
+    verify.check(own_home / "head.gguf", job.plan, job.keys)
 
 
 def test_a_quantized_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -119,6 +119,13 @@ def test_both_spellings_of_the_full_layers_numbers_mean_the_same() -> None:
         assert convert.planned(nested, RECIPES["Q4_K_M"]) == (model, plan)
 
 
+def test_full_layers_have_key_value_heads_of_their_own_only_where_keys_are_values() -> None:
+    plain = opened("e4b")
+    text = {**plain.config["text_config"], "num_global_key_value_heads": 1}
+    changed = Checkpoint(plain.folder, {**plain.config, "text_config": text}, plain.tensors)
+    assert convert.planned(changed, RECIPES["Q8_0"]) == convert.planned(plain, RECIPES["Q8_0"])
+
+
 def test_a_text_only_checkpoint_has_the_same_plan() -> None:
     whole = opened("26b-a4b")
     text = {**whole.config["text_config"], "architectures": ["Gemma4ForCausalLM"], "model_type": "gemma4_text"}
