@@ -12,10 +12,26 @@ from demo import architecture
 
 
 def new_model(vocab_size: int, seed: int) -> Gemma4ForConditionalGeneration:
-    """An untrained model in float32, the same for the same seed."""
+    """An untrained model in float32, the same for the same seed.
+
+    Gemma 4 multiplies queries and keys without a scale, and adds what each part of a layer says at full strength. From
+    nothing a model learns much faster when attention begins soft and the layers begin quiet beside the embeddings, so
+    the norms start below one.
+    """
     torch.manual_seed(seed)
-    model = Gemma4ForConditionalGeneration(Gemma4Config(**architecture.config(vocab_size)))
-    return model.to(torch.float32)
+    model = Gemma4ForConditionalGeneration(Gemma4Config(**architecture.config(vocab_size))).to(torch.float32)
+    text = model.model.language_model
+    with torch.no_grad():
+        for embedding in (text.embed_tokens, text.embed_tokens_per_layer):
+            embedding.weight.normal_(0.0, 1.0 / embedding.scalar_embed_scale)
+        for name, weight in text.named_parameters():
+            if name.endswith(("q_norm.weight", "k_norm.weight")):
+                weight.fill_(len(weight) ** -0.25)
+            elif name.endswith(("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")):
+                weight.fill_(0.4)
+            elif name.endswith("post_per_layer_input_norm.weight"):
+                weight.fill_(0.2)
+    return model
 
 
 def load(folder: Path) -> Gemma4ForConditionalGeneration:

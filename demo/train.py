@@ -1,4 +1,4 @@
-"""Train the built-in model from nothing: `python -m demo.train --minutes 54 --seed 1 OUT` (torch and transformers).
+"""Train the built-in model from nothing: `python -m demo.train --minutes 41 --seed 1 OUT` (torch and transformers).
 
 Two processes of one thread each share the work of every step. The learning rate follows the clock, so that the
 training ends with a rate of zero whatever else the machine does; the model is written every few minutes.
@@ -56,7 +56,7 @@ def main() -> None:
     """Learn the vocabulary, then train with two processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=54.0)
+    parser.add_argument("--minutes", type=float, default=41.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, help="a checkpoint to go on from, with its vocabulary")
     arguments = parser.parse_args()
