@@ -18,7 +18,6 @@ from g4local.cli.turns import (
     follow,
     print_stats,
     timing_object,
-    usage_object,
 )
 from g4local.core import events
 from g4local.core.errors import G4Error, UsageError
