@@ -104,6 +104,16 @@ def test_the_26b_s_keys_are_those_of_llama_cpp_s_own_file() -> None:
         assert written[name] == Value(ValueType[kind], data, ValueType[element] if element else None)
 
 
+def test_only_what_differs_by_layer_is_given_by_layer_and_experts_only_where_there_are_any() -> None:
+    by_layer = {"e2b": {"feed_forward_length"}, "12b": {"attention.head_count_kv"}, "e4b": set[str]()}
+    for size, expected in by_layer.items():
+        model, _ = convert.planned(opened(size), RECIPES["F16"])
+        written = {name.removeprefix("gemma4."): value for name, value in spec.keys(model, 1).items()}
+        assert not [name for name in written if "expert" in name]
+        arrays = {name for name, value in written.items() if value.type is ValueType.ARRAY}
+        assert arrays == {"attention.sliding_window_pattern", *expected}
+
+
 def test_both_spellings_of_the_full_layers_numbers_mean_the_same() -> None:
     for size in SIZES:
         flat = opened(size)
