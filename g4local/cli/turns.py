@@ -24,6 +24,9 @@ from g4local.core.messages import Json, ToolCall
 EXIT_LENGTH = 6
 """The answer was cut off at --max-tokens."""
 
+_MOST_LINES, _WIDEST = 8, 300
+"""Lines of a tool's result, and characters of a line, that are shown."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -85,7 +88,7 @@ class Screen:
                 self._fresh_line()
                 output.aside(f"→ {call_text(call)}\n")
             case ToolFinished(_, result):
-                output.aside(f"{'←' if result.ok else '✗'} {result.value}\n")
+                output.aside(f"{'←' if result.ok else '✗'} {_shortened(result.value)}\n")
             case MalformedCall(raw):
                 self._fresh_line()
                 output.warning(f"The model wrote a tool call that can't be read: {raw}")
@@ -202,6 +205,15 @@ def _speeds(finished: TurnFinished) -> tuple[float, float]:
 
 def _call_object(call: ToolCall) -> dict[str, Json]:
     return {"name": call.name, "arguments": cast(Json, call.arguments)}
+
+
+def _shortened(value: Json) -> str:
+    """A result as a person wants to see it; the model gets all of it."""
+    lines = (value if isinstance(value, str) else _literal(value)).rstrip("\n").split("\n")
+    shown = [line if len(line) <= _WIDEST else f"{line[:_WIDEST]}…" for line in lines[:_MOST_LINES]]
+    if len(lines) > _MOST_LINES:
+        shown.append(f"… ({len(lines) - _MOST_LINES} more lines)")
+    return "\n".join(shown)
 
 
 def _literal(value: Json) -> str:

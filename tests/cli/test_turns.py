@@ -96,6 +96,19 @@ def test_a_person_sees_the_answer_on_stdout_and_the_rest_on_stderr(capsys: pytes
     ]
 
 
+def test_a_long_result_is_shown_in_part_and_gathered_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    result = "\n".join(["x" * 1000, *map(str, range(99))])
+    event = ToolFinished(CALL, ToolResult(result, ok=True))
+    Screen(Bar()).show(event)
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == 9
+    assert len(shown[0]) < 400
+    assert shown[-1] == "… (92 more lines)"
+    assert follow([event], lambda event: None).tool_calls == [
+        {"name": "calculate", "arguments": CALL.arguments, "result": result, "ok": True}
+    ]
+
+
 def test_speeds_count_only_the_tokens_that_were_processed() -> None:
     event = TURN[-1]
     assert isinstance(event, TurnFinished)
