@@ -26,6 +26,17 @@ class LoadOptions:
     """llama.cpp's repacked weights: faster, but some machines fault in them; None takes what the start probe found."""
 
 
+RANGES: Mapping[str, tuple[float, float]] = {
+    "temperature": (0.0, 1000.0),
+    "top_k": (0, 2**31 - 1),
+    "top_p": (0.0, 1.0),
+    "min_p": (0.0, 1.0),
+    "repeat_penalty": (0.01, 1000.0),
+    "seed": (0, 2**32 - 2),
+}
+"""What each field of Sampling may be. A top_k of 0 is no limit; a seed of 2**32 - 1 would be a random one to llama.cpp."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is picked; the defaults are Google's for Gemma 4 (generation_config.json)."""

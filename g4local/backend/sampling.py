@@ -5,15 +5,12 @@ import math
 import secrets
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import astuple
 
 import llama_cpp.llama_cpp as llama
 
-from g4local.backend.engine import Sampling
+from g4local.backend.engine import RANGES, Sampling
 from g4local.core.errors import UsageError
 
-MOST_SEED = 2**32 - 2
-"""llama.cpp takes the number above it as a wish for a random seed."""
 WIDEST = 4096
 """Tokens left by a top-k of 0, "no limit": the samplers after it sort what is left, which takes 17 ms over all."""
 PENALIZED = 64
@@ -28,7 +25,7 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, vocab_size: int, suppressed: Iterable[int]) -> None:
         check(sampling)
-        self.seed = secrets.randbelow(MOST_SEED + 1) if sampling.seed is None else sampling.seed
+        self.seed = secrets.randbelow(int(RANGES["seed"][1]) + 1) if sampling.seed is None else sampling.seed
         self._closing = ExitStack()
         self._chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
         self._closing.callback(llama.llama_sampler_free, self._chain)
@@ -68,15 +65,7 @@ class Sampler:
 
 def check(sampling: Sampling) -> None:
     """UsageError for values that mean nothing (some of them would end llama.cpp's process)."""
-    if not all(math.isfinite(value) for value in astuple(sampling) if value is not None):
-        raise UsageError("A sampling value is not a finite number.", "The defaults are temperature 1, top-k 64.")
-    for name, value, low, high in (
-        ("top_k", sampling.top_k, 0, 2**31 - 1),
-        ("top_p", sampling.top_p, 0.0, 1.0),
-        ("min_p", sampling.min_p, 0.0, 1.0),
-        ("seed", sampling.seed or 0, 0, MOST_SEED),
-    ):
-        if not low <= value <= high:
-            raise UsageError(f"{name} is {value}.", f"It must be from {low} to {high}.")
-    if sampling.repeat_penalty <= 0:
-        raise UsageError(f"repeat_penalty is {sampling.repeat_penalty}.", "It must be above 0; 1 is none.")
+    for name, (low, high) in RANGES.items():
+        value = getattr(sampling, name)
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"{name} is {value}.", f"It must be from {low:g} to {high:g}.")
