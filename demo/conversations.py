@@ -1,29 +1,31 @@
 """The synthetic conversations that the built-in model learns from: the same seed gives the same conversations."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from random import Random
 
 from demo import tool_talk
 from demo.conversation import Conversation, question, reply, some_tools
-from demo.phrases import about, inside, machine, options, system, talk, use
+from demo.phrases import about, inside, machine, more, options, system, talk, use
 from demo.phrases.intent import Intent
-from demo.wording import FRAMES, PREFIXES, UNSEEN_FRAMES, UNSEEN_PREFIXES, expanded, filled, spoken
+from demo.wording import FRAMES, UNSEEN_FRAMES, UNSEEN_PREFIXES, expanded, filled, plain, spoken
 from g4local.core.messages import Message
 
 
 @cache
 def intents() -> tuple[Intent, ...]:
     """Everything that can be asked without a tool, except what the model can't know."""
-    return (
-        *about.INTENTS,
-        *use.INTENTS,
-        *options.INTENTS,
-        *inside.INTENTS,
-        *machine.INTENTS,
-        *talk.INTENTS,
+    tables = (about.INTENTS, use.INTENTS, options.INTENTS, inside.INTENTS, machine.INTENTS, talk.INTENTS)
+    return tuple(
+        replace(intent, questions=intent.questions + more.MORE[intent.name]) for table in tables for intent in table
     )
+
+
+@cache
+def reserved() -> frozenset[str]:
+    """The words of the questions that are for the evaluation only; a training question that hits one is drawn again."""
+    return frozenset(plain(question) for intent in (*intents(), talk.UNKNOWN) for question in intent.unseen)
 
 
 def training(seed: str) -> Iterator[Conversation]:
@@ -83,13 +85,22 @@ def _turn(random: Random, declared: tuple[str, ...] | None = None) -> Conversati
 def _intent_turn(random: Random, unseen: bool) -> Conversation:
     known = intents()
     intent = random.choice((*known, talk.UNKNOWN) if unseen else known)
-    said = _question(intent, random, unseen)
-    said = spoken(said, random, UNSEEN_PREFIXES if unseen else PREFIXES)
-    return _answered(intent, said, random)
+    if not unseen:
+        return _answered(intent, _fresh(lambda: _question(intent, random, False), random), random)
+    return _answered(intent, spoken(_question(intent, random, True), random, UNSEEN_PREFIXES), random)
+
+
+def _fresh(question: Callable[[], str], random: Random) -> str:
+    """A question as somebody types it, drawn again while it is reserved."""
+    while True:
+        asked = question()
+        said = spoken(asked, random)
+        if not reserved() & {plain(asked), plain(said)}:
+            return said
 
 
 def _question(intent: Intent, random: Random, unseen: bool) -> str:
-    if intent.tasks and random.random() < (0.5 if unseen else min(0.75, len(intent.tasks) / 10 + 0.2)):
+    if intent.tasks and random.random() < (0.5 if unseen else min(0.5, len(intent.tasks) / 10 + 0.1)):
         frames = UNSEEN_FRAMES if unseen else FRAMES
         frame = "[T]" if not unseen and random.random() < 0.08 else expanded(random.choice(frames), random)
         return frame.replace("[T]", expanded(random.choice(intent.tasks), random))
@@ -98,8 +109,8 @@ def _question(intent: Intent, random: Random, unseen: bool) -> str:
 
 
 def _unknown_turn(random: Random) -> Conversation:
-    said = filled(expanded(random.choice(talk.UNKNOWN.questions), random), random)
-    said = spoken(said, random)
+    templates = (*talk.UNKNOWN.questions, *more.UNKNOWN)
+    said = _fresh(lambda: filled(expanded(random.choice(templates), random), random), random)
     if random.random() < 0.1:
         said = f"{random.choice(talk.TASKS_WITH_TEXT)}\n\n{tool_talk.some_lines(random, random.randint(1, 6))}"
     return _answered(talk.UNKNOWN, said, random)

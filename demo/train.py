@@ -22,6 +22,7 @@ from transformers import Gemma4ForConditionalGeneration
 from transformers.models.gemma4 import modeling_gemma4
 
 from demo import checkpoint, conversations, encoding, vocabulary
+from demo.optimizer import Optimizer
 
 WORKERS = 2
 VOCABULARY_SIZE = 1536
@@ -133,10 +134,10 @@ def _work(rank: int, job: Job, meeting: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=WORKERS)
     model = checkpoint.load(job.start) if job.start else checkpoint.new_model(job.vocab_size, job.seed)
     parameters = list(model.parameters())
-    optimizer = _optimizer(parameters)
+    optimizer = Optimizer(list(model.named_parameters()), rank, WORKERS)
     batches = _batches(job.seed, rank, job.out)
     _gradients(model, next(batches))
-    optimizer.zero_grad()
+    model.zero_grad()
     dist.barrier()
     started = saved = time.monotonic()
     steps = tokens_seen = 0
@@ -145,7 +146,9 @@ def _work(rank: int, job: Job, meeting: str) -> None:
         mean, progress = _share(parameters, total, count, (time.monotonic() - started) / job.seconds)
         if progress >= 1:
             break
-        _update(optimizer, parameters, progress)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step(_rate(progress))
+        model.zero_grad()
         steps, tokens_seen = steps + 1, tokens_seen + tokens * WORKERS
         if rank == 0 and steps % 20 == 0:
             print(f"step {steps} progress {progress:.3f} loss {mean:.4f} tokens {tokens_seen}", flush=True)
@@ -170,12 +173,8 @@ def _gradients(model: Gemma4ForConditionalGeneration, batches: list[Batch]) -> t
     return total, count, sum(len(ids) for batch in batches for ids, _ in batch)
 
 
-def _update(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], progress: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = PEAK_RATE * min(1.0, progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
-    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-    optimizer.step()
-    optimizer.zero_grad()
+def _rate(progress: float) -> float:
+    return PEAK_RATE * min(1.0, progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
 
 
 def _fuse_elementwise() -> None:
@@ -218,14 +217,6 @@ def _share(parameters: list[torch.nn.Parameter], total: float, count: int, progr
         parameter.grad = (flat[place : place + gradient.numel()] / tokens).view_as(parameter)
         place += gradient.numel()
     return float(flat[-3]) / tokens, float(flat[-1]) / WORKERS
-
-
-def _optimizer(parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": 0.05},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
 
 
 def _batches(seed: int, rank: int, folder: Path) -> Iterator[list[Batch]]:

@@ -31,6 +31,26 @@ FRAMES = (
     "where do i [T]",
     "i don't know how to [T]",
     "i can't [T]",
+    "is there {any|some} way to [T]",
+    "{any|some} idea how to [T]",
+    "do you {know|have an idea} how {to|i could|i can} [T]",
+    "i am {going|about} to [T]",
+    "i {try|wish|have|plan|hope} to [T]",
+    "i'd like to [T]",
+    "trying to [T]",
+    "what {steps|things} {do i need|must i take} to [T]",
+    "the {steps|way|command} to [T]",
+    "could you help me [T]",
+    "can you help me to [T]",
+    "{please|would you} help me to [T]",
+    "how would i [T]",
+    "how should i [T]",
+    "what if i want to [T]",
+    "{suppose|let's say} i want to [T]",
+    "my friend wants to [T]",
+    "{teach|explain} me to [T]",
+    "when i want to [T], what do i do",
+    "which option is there to [T]",
 )
 UNSEEN_FRAMES = (
     "is there a way to [T]",
@@ -39,7 +59,26 @@ UNSEEN_FRAMES = (
     "what are the steps to [T]",
     "could you help me to [T]",
 )
+LEAD_INS = (
+    "i have a question: ",
+    "another question: ",
+    "tell me, ",
+    "do you know: ",
+    "one more thing, ",
+    "i was wondering, ",
+    "my friend asks: ",
+    "next: ",
+    "can you tell me, ",
+    "actually, ",
+    "right, ",
+    "yes, but ",
+    "good morning, ",
+    "great, ",
+    "look, ",
+    "dear model, ",
+)
 PREFIXES = (
+    *LEAD_INS,
     "hey, ",
     "please ",
     "hello, ",
@@ -72,6 +111,7 @@ UNSEEN_PREFIXES = ("excuse me, ", "well, ", "listen, ", "good. ")
 
 _ALTERNATIVES = re.compile(r"\{([^{}]*)\}")
 _WILDCARD = re.compile(r"\b(NOUN|PLACE|NAME|NUMBER|GIBBERISH)\b")
+_WORDS = re.compile(r"[^\s.,!?]+")
 _TYPING = re.compile(r"(?<![\w\[\-/_.])[a-z]{4,}(?![\w\]\-/_.])")
 
 
@@ -110,7 +150,7 @@ def gibberish(random: Random) -> str:
 
 def spoken(text: str, random: Random, prefixes: tuple[str, ...] = PREFIXES) -> str:
     """The text as somebody types it; names in [brackets], paths and flags stay as they are."""
-    if random.random() < 0.12:
+    if random.random() < 0.15:
         text = random.choice(prefixes) + text
     if random.random() < 0.06:
         text += random.choice(SUFFIXES)
@@ -123,6 +163,11 @@ def spoken(text: str, random: Random, prefixes: tuple[str, ...] = PREFIXES) -> s
         text = text[0].upper() + text[1:] if not text.startswith(("[", "--", "ls ", "cat ")) else text
     end = random.random()
     return text + ("?" if end < 0.5 else "." if end < 0.57 else "!" if end < 0.6 else " ?" if end < 0.61 else "")
+
+
+def plain(text: str) -> str:
+    """The words of a text without capitals and punctuation: what makes two questions the same."""
+    return " ".join(_WORDS.findall(text.lower()))
 
 
 def pattern(template: str) -> re.Pattern[str]:
