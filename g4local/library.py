@@ -1,22 +1,23 @@
 """The models on this disk: what a name means, and the GGUF that a checkpoint becomes.
 
-A checkpoint folder is converted once; its GGUF is kept under the hash of its files, so a copy of the folder under
-another name finds it too and a changed one does not.
+A checkpoint folder is converted once; its GGUF is kept under the folder's name and the hash of its files, so a folder
+that has changed is converted again.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from threading import Event
 from typing import Literal
 
 from g4local import __version__
-from g4local.core.errors import Cancelled, ModelNotFound, UsageError
+from g4local.core.errors import BadGguf, Busy, Cancelled, G4Error, ModelNotFound, UsageError
+from g4local.core.files import write_whole
 from g4local.core.progress import Progress, Report
 from g4local.settings import Paths
 
@@ -25,9 +26,15 @@ DEFAULT_RECIPE = "Q4_K_M"
 DEMO_RECIPE = "Q8_0"
 """A model this small loses what it knows in fewer bits (demo/README.md), and a few megabytes more hurt nobody."""
 
-_CONTENT = ("*.json", "*.jinja", "*.safetensors", "*.model")
+_CONTENT = ("*.json", "*.jinja", "*.safetensors", "*.model", "additional_chat_templates/*.jinja")
 _HASHES = "checkpoint-hashes.json"
 _CHUNK = 1 << 20
+_LONGEST_NAME = 80
+"""Characters of a name that are repeated in an error."""
+_WAIT_SECONDS = 0.2
+
+Stamp = list[int | str]
+"""A file's size, its time in nanoseconds and its SHA-256 in hex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +58,18 @@ def find(name: str, paths: Paths) -> Model:
     """
     if name == DEMO:
         return Model(DEMO, Path(str(files("g4local") / "demo")), "checkpoint")
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return Model(path.resolve().name, path, "checkpoint")
-    if path.is_file():
-        return Model(path.stem, path, "gguf")
-    if os.sep not in name:
-        for model in _in_models_folder(paths):
-            if name in (model.name, model.path.name):
-                return model
+    with suppress(OSError, RuntimeError):  # too long a name; a home of nobody
+        path = Path(name).expanduser()
+        if name and path.is_dir():
+            return Model(path.resolve().name, path, "checkpoint")
+        if path.is_file():
+            return Model(path.stem, path, "gguf")
+    for model in _in_models_folder(paths):
+        if name in (model.name, model.path.name):
+            return model
     known = ", ".join(model.name for model in listed(paths))
-    raise ModelNotFound(f"There is no model {name!r} here.", f"Give a GGUF, a checkpoint folder, or one of: {known}.")
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+    raise ModelNotFound(f"There is no model {shown!r} here.", f"Give a GGUF, a checkpoint folder, or one of: {known}.")
 
 
 def listed(paths: Paths) -> list[Model]:
@@ -73,6 +81,7 @@ def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel:
     """The model's GGUF; a checkpoint is converted first, unless that was done before.
 
     `recipe` is for checkpoints only: UsageError for an unknown one, and for a GGUF, which is quantized already.
+    Waits while another process converts the same checkpoint.
     """
     if model.kind == "gguf":
         if recipe:
@@ -83,10 +92,21 @@ def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel:
     recipe = (recipe or model.recipe).upper()
     key = content_key(model.path, paths.cache / _HASHES, report, cancel)
     target = paths.converted / f"{model.name}-{recipe}-{key[:16]}.gguf"
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        convert(model.path, target, recipe, report, cancel)
+    while not _is_whole(target):
+        _make_folder(target.parent)
+        try:
+            convert(model.path, target, recipe, report, cancel)
+        except Busy:
+            report(Progress("wait for another process", 0, 0))
+            if cancel.wait(_WAIT_SECONDS):
+                raise Cancelled("Stopped.") from None
     return target
+
+
+def models_folder(paths: Paths) -> Path:
+    """The folder for models that have a name, made if it is not there."""
+    _make_folder(paths.models)
+    return paths.models
 
 
 def content_key(folder: Path, memo: Path, report: Report, cancel: Event) -> str:
@@ -95,56 +115,78 @@ def content_key(folder: Path, memo: Path, report: Report, cancel: Event) -> str:
     Hashing 10 GB takes a while, so each file's hash is kept in the file `memo` for as long as its size and time stay.
     """
     known = _read_memo(memo)
-    sources = sorted({path.resolve() for pattern in _CONTENT for path in folder.glob(pattern) if path.is_file()})
-    stamps = {path: [path.stat().st_size, path.stat().st_mtime_ns] for path in sources}
-    total = sum(size for size, _ in stamps.values())
+    sources = sorted({path for pattern in _CONTENT for path in folder.glob(pattern) if path.is_file()})
+    sizes = {path: path.stat().st_size for path in sources}
     whole = sha256(__version__.encode())
-    done = 0
     fresh = dict(known)
+    done = 0
     for path in sources:
-        entry = known.get(str(path))
-        if entry is None or entry[:2] != stamps[path]:
-            entry = [
-                *stamps[path],
-                _hash(path, lambda count: report(Progress("hash", count, total, "bytes")), done, cancel),
-            ]
-        fresh[str(path)] = entry
-        whole.update(f"{path.name}\0{entry[2]}\0".encode())
-        done += stamps[path][0]
+        name, stamp = str(path.resolve()), [sizes[path], path.stat().st_mtime_ns]
+        entry = known.get(name)
+        if entry is None or entry[:2] != stamp:
+            told = _told(report, done, sum(sizes.values()))
+            entry = [*stamp, _hash(path, told, cancel)]
+        fresh[name] = entry
+        whole.update(os.fsencode(path.relative_to(folder)) + f"\0{entry[2]}\0".encode())
+        done += sizes[path]
     if fresh != known:
-        _write_memo(memo, fresh)
+        with suppress(OSError):  # it only saves time
+            write_whole(memo, json.dumps(fresh))
     return whole.hexdigest()
 
 
 def _in_models_folder(paths: Paths) -> Iterator[Model]:
     for path in sorted(paths.models.glob("*.gguf")):
-        yield Model(path.stem, path, "gguf")
+        if path.is_file():
+            yield Model(path.name if path.stem == DEMO else path.stem, path, "gguf")
 
 
-def _hash(path: Path, report: Callable[[int], None], before: int, cancel: Event) -> str:
+def _is_whole(target: Path) -> bool:
+    """Whether a conversion is there and has all its bytes; a disk that was full or lost may have left less."""
+    from g4convert.gguf import read
+
+    try:
+        read(target, longest=0)
+    except (ModelNotFound, BadGguf):
+        return False
+    return True
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise G4Error(
+            f"The folder {folder} can't be made: {error.strerror}.",
+            "Set G4LOCAL_HOME to a folder that you may write to.",
+        ) from error
+
+
+def _told(report: Report, before: int, total: int) -> Callable[[int], None]:
+    return lambda count: report(Progress("hash", before + count, total, "bytes"))
+
+
+def _hash(path: Path, report: Callable[[int], None], cancel: Event) -> str:
     digest = sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            if cancel.is_set():
-                raise Cancelled("Stopped.")
-            digest.update(chunk)
-            before += len(chunk)
-            report(before)
+    count = 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                if cancel.is_set():
+                    raise Cancelled("Stopped.")
+                digest.update(chunk)
+                report(count := count + len(chunk))
+    except OSError as error:
+        raise G4Error(f"{path} can't be read: {error.strerror}.", "Check the file and your rights.") from error
     return digest.hexdigest()
 
 
-def _read_memo(memo: Path) -> dict[str, list[int | str]]:
+def _read_memo(memo: Path) -> dict[str, Stamp]:
+    """What was hashed before; nothing when the file is missing or broken."""
     try:
         entries = json.loads(memo.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(entries, dict):
         return {}
     return {name: entry for name, entry in entries.items() if isinstance(entry, list) and len(entry) == 3}
-
-
-def _write_memo(memo: Path, entries: dict[str, list[int | str]]) -> None:
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", encoding="utf-8", dir=memo.parent, suffix=".part", delete=False) as part:
-        json.dump(entries, part)
-    Path(part.name).replace(memo)

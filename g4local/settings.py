@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from g4local.core.errors import UsageError
+
 HOME_VARIABLE = "G4LOCAL_HOME"
 
 
@@ -24,7 +26,10 @@ class Paths:
 def paths(environ: Mapping[str, str]) -> Paths:
     """The places for this user, from the environment given."""
     if home := environ.get(HOME_VARIABLE):
-        root = Path(home).expanduser().absolute()
+        try:
+            root = Path(home).expanduser().absolute()
+        except RuntimeError as error:
+            raise UsageError(f"{HOME_VARIABLE} is {home!r}: {error}.", "Set it to a folder.") from error
         return Paths(root / "models", root / "cache" / "converted", root / "cache", root / "logs")
     from platformdirs import PlatformDirs  # `g4local --version` needs no paths
 

@@ -30,6 +30,9 @@ _MAX_HEADER = 100_000_000
 _MAX_JSON = 256 * 1024 * 1024
 """Bytes of config.json, of the index and of tokenizer files (Gemma 4's tokenizer.json has 32 million)."""
 
+_MOST_VALUES, _MOST_DIMENSIONS = 2**48, 8
+"""Along one dimension of a tensor; larger numbers are damage, and slow to reckon with."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceTensor:
@@ -111,6 +114,8 @@ def read(folder: Path) -> Checkpoint:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file; BadCheckpoint when there is none."""
     try:
+        if not path.is_file() and path.exists():
+            raise _bad(path, "is no file")
         if path.stat().st_size > _MAX_JSON:
             raise _bad(path, "is too large to be one of a model's JSON files")
         content = json.loads(path.read_bytes())
@@ -165,6 +170,8 @@ def _indexed(folder: Path, index: Path) -> dict[str, SourceTensor]:
 def _header(path: Path) -> list[SourceTensor]:
     """The tensors of one safetensors file, by name, with every bound checked."""
     try:
+        if not path.is_file():
+            raise _bad(path, "is no file")
         with _reading(path), path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
@@ -194,7 +201,8 @@ def _tensor(path: Path, name: str, entry: object, data: int) -> SourceTensor:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(first), int(last)]}:
             if dtype not in DTYPE_NBYTES:
                 raise _bad(path, f"has the tensor {name!r} of the unknown type {dtype!r}")
-            if not all(type(size) is int and size >= 0 for size in shape) or first < 0:
+            sizes_are_sound = all(type(size) is int and 0 <= size < _MOST_VALUES for size in shape)
+            if not sizes_are_sound or len(shape) > _MOST_DIMENSIONS or first < 0:
                 raise _bad(path, f"has an impossible shape or place for {name!r}")
             tensor = SourceTensor(name, dtype, tuple(shape), path, data + first)
             if tensor.nbytes != last - first:

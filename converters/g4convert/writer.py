@@ -25,7 +25,7 @@ from g4convert.gguf import FORMATS, MAGIC, VERSION, Value, ValueType
 from g4convert.plan import Plan, TensorPlan, padded
 from g4convert.quants import FLOATS, dims
 from g4convert.transforms import rounded_to_bf16, widened
-from g4local.core.errors import BadCheckpoint, Cancelled, G4Error, UsageError
+from g4local.core.errors import BadCheckpoint, Busy, Cancelled, G4Error, UsageError
 from g4local.core.progress import Progress, Report
 
 _SLAB = 1 << 19
@@ -47,18 +47,10 @@ class Slab:
 def beside(target: Path, nbytes: int) -> Iterator[BinaryIO]:
     """A file `TARGET.part` that becomes the target when the block ends, and is removed when it fails.
 
-    UsageError when the target can't be a file, G4Error when another process is writing it or the disk is too full.
+    UsageError when the target can't be a file, Busy when another process is writing it, G4Error when the disk is full.
     """
-    if not target.parent.is_dir():
-        raise UsageError(f"There is no folder {target.parent}.", "Create it, or choose another place.")
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder.", "Give the name of a file.")
-    free = shutil.disk_usage(target.parent).free
-    if free < nbytes:
-        raise G4Error(
-            f"{target.name} needs {nbytes / 1e9:.1f} GB, but {target.parent} has only {free / 1e9:.1f} GB free.",
-            "Make room, or choose a smaller recipe or another disk.",
-        )
+    with _writing(target):
+        _check_place(target, nbytes)
     part = target.with_name(target.name + ".part")
     finished = False
     with _opened_alone(part) as file:
@@ -111,6 +103,19 @@ def write(file: BinaryIO, plan: Plan, source: Rows, threads: int, report: Report
         finally:
             for _, future in pending:
                 future.cancel()
+
+
+def _check_place(target: Path, nbytes: int) -> None:
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}.", "Create it, or choose another place.")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.", "Give the name of a file.")
+    free = shutil.disk_usage(target.parent).free
+    if free < nbytes:
+        raise G4Error(
+            f"{target.name} needs {nbytes / 1e6:,.0f} MB, but {target.parent} has only {free / 1e6:,.0f} MB free.",
+            "Make room, or choose a smaller recipe or another disk.",
+        )
 
 
 def _slabs(plan: Plan) -> Iterator[Slab]:
@@ -186,7 +191,7 @@ def _opened_alone(part: Path) -> BinaryIO:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.close()
-            raise G4Error(f"Another process is writing {part.name}.", "Wait for it to finish.") from error
+            raise Busy(f"Another process is writing {part.name}.", "Wait for it to finish.") from error
         except OSError:
             pass  # a file system without locks
         with suppress(FileNotFoundError):

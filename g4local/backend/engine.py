@@ -34,7 +34,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "repeat_penalty": (0.01, 1000.0),
     "seed": (0, 2**32 - 2),
 }
-"""What each field of Sampling may be. A top_k of 0 is no limit; a seed of 2**32 - 1 would be a random one to llama.cpp."""
+"""What each field of Sampling may be. A top_k of 0 is no limit; 2**32 - 1 would be a random seed to llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True)

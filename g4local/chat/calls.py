@@ -9,7 +9,7 @@ from g4local.core.messages import Message, ToolCall
 from g4local.tools.tool import Tool, ToolError, validate
 
 Approve = Callable[[ToolCall], bool]
-"""Asks whether a tool may run."""
+"""Asks whether a tool may run; a ToolError gives another reason why not than the user's no."""
 
 CANCELLED = ToolResult("cancelled by the user", ok=False)
 NOT_RUN = ToolResult("not run", ok=False)
@@ -52,12 +52,12 @@ def outcome(call: ToolCall, tools: Sequence[Tool], approve: Approve, cancel: Wis
     complaint = validate(tool, call.arguments)
     if complaint is not None:
         return _failure(f"the arguments of {call.name} are wrong: {complaint}")
-    approved = approve(call)
-    if cancel.is_set():
-        return CANCELLED
-    if not approved:
-        return _failure("refused by the user")
     try:
+        approved = approve(call)
+        if cancel.is_set():
+            return CANCELLED
+        if not approved:
+            return _failure("refused by the user")
         return ToolResult(tool.run(call.arguments), ok=True)
     except ToolError as error:
         return _failure(error.message)

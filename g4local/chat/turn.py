@@ -21,7 +21,7 @@ class Turn:
     cancel: Wish
     usage: Usage = field(default_factory=Usage)
     timing: Timing = field(default_factory=Timing)
-    seed: int = 0
+    seed: int | None = None
     completion: Completion | None = None
     """How the last generation ended; None while it goes on, and when it broke off."""
     generations: int = 0

@@ -35,7 +35,7 @@ for command in (run, chat, convert, ls, show, doctor, prompt):
 
 def main() -> None:
     """Run the command line; the only place where an error becomes a sentence and an exit code."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
@@ -45,9 +45,16 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(Cancelled.exit_code) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(_BROKEN_PIPE) from None
+    except output.OutputLost as lost:
+        _forget_stdout()
+        if lost.reason:
+            output.error(f"The answer can't be written: {lost.reason}.", "Check where stdout goes.")
+        raise SystemExit(G4Error.exit_code if lost.reason else _BROKEN_PIPE) from None
+
+
+def _forget_stdout() -> None:
+    """Keep Python from writing what is left for stdout at its end, and from complaining that it can't."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_version(wanted: bool) -> None:

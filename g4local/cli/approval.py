@@ -2,30 +2,33 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from threading import Event
 
 from g4local.cli import output
 from g4local.cli.turns import call_text
 from g4local.core.messages import ToolCall
+from g4local.tools.tool import ToolError
 
 
 class Approval:
     """Remembers which tools the person allowed for good."""
 
-    def __init__(self, *, everything: bool, announced: bool, cancel: Event) -> None:
+    def __init__(self, *, everything: bool, announced: bool, warn: Callable[[str], None], cancel: Event) -> None:
         """`announced`: the call is on the screen already when it is asked for."""
         self._everything = everything
         self._announced = announced
+        self._warn = warn
         self._cancel = cancel
         self._always: set[str] = set()
 
     def ask(self, call: ToolCall) -> bool:
-        """Whether this call may run; Ctrl-C at the question stops the turn."""
+        """Whether this call may run; ToolError where nobody can be asked. Ctrl-C at the question stops the turn."""
         if self._everything or call.name in self._always:
             return True
         if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
-            output.warning(f"Nobody can be asked whether {call.name} may run, so it may not; --yes allows every tool.")
-            return False
+            self._warn(f"Nobody can be asked whether {call.name} may run, so it may not; --yes allows every tool.")
+            raise ToolError("it may not run, since there is nobody who could be asked")
         reply = self._reply(f"Run {'it' if self._announced else call_text(call)}? [y]es, [a]lways {call.name}, [n]o: ")
         if reply.startswith("a"):
             self._always.add(call.name)

@@ -27,7 +27,7 @@ def converse(request: Request) -> None:
     with ExitStack() as stack:
         bar = stack.enter_context(output.Bar())
         with interruptible(cancel):
-            talk = stack.enter_context(conversation(request, report=bar.report, cancel=cancel))
+            talk = stack.enter_context(conversation(request, bar.report, cancel))
             info = talk.load(bar.report, cancel)
         bar.stop()
         output.note(f"{info.name}, {info.context:,} tokens of context. /help lists commands, /bye leaves.")
@@ -38,32 +38,39 @@ def converse(request: Request) -> None:
 
 def _read() -> str | None:
     """The next question or command, with the lines of a block in triple quotes as one; None at the end of the input."""
-    text = _line(_PROMPT)
+    try:
+        text = _line(_PROMPT)
+    except KeyboardInterrupt:
+        output.note("\nCtrl-D or /bye leaves.")
+        return ""
     if text is None or not text.startswith(_QUOTES):
         return text
     lines = [text.removeprefix(_QUOTES)]
-    while not lines[-1].rstrip().endswith(_QUOTES):
-        more = _line(_MORE)
-        if more is None:
-            return None
-        lines.append(more)
+    try:
+        while not lines[-1].rstrip().endswith(_QUOTES):
+            more = _line(_MORE)
+            if more is None:
+                return None
+            lines.append(more)
+    except KeyboardInterrupt:
+        output.note("\nThe block is dropped.")
+        return ""
     return "\n".join(lines).rstrip().removesuffix(_QUOTES).strip("\n")
 
 
 def _line(prompt: str) -> str | None:
-    at_terminal = sys.stdin.isatty()
-    if at_terminal:
-        import readline  # noqa: F401 (input() then edits lines and remembers them)
+    """A line of input without its end; None where there is no more. At a terminal it can be edited, and recalled."""
+    at_terminal = bool(sys.stdin and sys.stdin.isatty())
     try:
-        if at_terminal and sys.stdout.isatty():
+        if at_terminal and sys.stdout and sys.stdout.isatty():
+            import readline
+
+            readline.parse_and_bind("set enable-bracketed-paste on")
             return input(prompt)
         if at_terminal:
             output.question(prompt)
-        return input()
+        line = sys.stdin.readline() if sys.stdin else ""
     except EOFError:
-        if at_terminal:
-            output.note("")
+        output.note("")
         return None
-    except KeyboardInterrupt:
-        output.note("\nCtrl-D or /bye leaves.")
-        return ""
+    return line.removesuffix("\n") if line else None

@@ -32,6 +32,7 @@ def convert(
 ) -> None:
     """Turn a Gemma 4 checkpoint into one GGUF; prints the file's path."""
     from g4convert import convert as converter
+    from g4local import library
 
     recipe = quant.upper()
     if not folder.is_dir():
@@ -41,10 +42,10 @@ def convert(
     if plan:
         _print_plan(converter.plan(folder, recipe), as_json)
         return
-    target = target or paths(environ).models / f"{folder.resolve().name}-{recipe}.gguf"
-    if target.exists() and not force:
+    if target is None:
+        target = library.models_folder(paths(environ)) / f"{folder.resolve().name}-{recipe}.gguf"
+    if _is_there(target) and not force:
         raise UsageError(f"{target} is there already.", "Give another name with -o, or --force to write over it.")
-    target.parent.mkdir(parents=True, exist_ok=True)
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
         done = converter.convert(folder, target, recipe, bar.report, cancel)
@@ -53,6 +54,14 @@ def convert(
     else:
         output.line(str(done.path))
         output.note(f"{recipe}, {len(done.plan.tensors)} tensors, {output.human_bytes(done.nbytes)}")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has this name; one that can't be a name at all is told when it is written."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _print_plan(plan: "Plan", as_json: bool) -> None:

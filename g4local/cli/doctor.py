@@ -23,7 +23,13 @@ def doctor(as_json: options.AsJson = False) -> None:
     if as_json:
         output.json_line(checks)
     else:
-        output.fields({name.replace("_", " "): _text(value) for name, value in checks.items() if value is not None})
+        output.fields(
+            {
+                name.removesuffix("_bytes").replace("_", " "): _text(name, value)
+                for name, value in checks.items()
+                if value is not None
+            }
+        )
     if checks["error"]:
         raise typer.Exit(EngineError.exit_code)
 
@@ -70,12 +76,14 @@ def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.parent)
 
 
-def _text(value: Json) -> str:
+def _text(key: str, value: Json) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
+        case int() if key.endswith("bytes"):
+            return output.human_bytes(value)
         case list():
-            return ", ".join(_text(item) for item in value) or "none"
+            return ", ".join(_text(key, item) for item in value) or "none"
         case {"name": name, "description": description, "free_bytes": int(free), "total_bytes": int(total)}:
             return f"{name} ({description}, {output.human_bytes(free)} of {output.human_bytes(total)} free)"
         case _:

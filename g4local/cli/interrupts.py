@@ -6,18 +6,35 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
+_GOODBYES = (signal.SIGTERM, signal.SIGHUP)
+"""Sent by whoever wants the program to end: a service manager, a terminal that is closed."""
+_BY_SIGNAL = 128
+"""What a shell adds to the number of a signal that ended a program."""
+
 
 @contextmanager
 def interruptible(cancel: Event) -> Iterator[None]:
-    """Let Ctrl-C set the Event while the block runs, so that a long job can end in order."""
+    """Let Ctrl-C set the Event while the block runs, so that a long job can end in order.
+
+    SIGTERM and SIGHUP set it too, and end the program after the block.
+    """
+    goodbyes: list[int] = []
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         if cancel.is_set():
             raise KeyboardInterrupt
         cancel.set()
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    def on_goodbye(number: int, frame: FrameType | None) -> None:
+        goodbyes.append(number)
+        cancel.set()
+
+    handlers = {signal.SIGINT: on_interrupt, **dict.fromkeys(_GOODBYES, on_goodbye)}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if goodbyes:
+            raise SystemExit(_BY_SIGNAL + goodbyes[0])

@@ -1,6 +1,6 @@
 """From the flags of `run` and `chat` to a conversation with a model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import environ
 from threading import Event
@@ -20,14 +20,20 @@ from g4local.tools.registry import Tool, available
 
 @contextmanager
 def conversation(
-    request: Request, *, raw: bool = False, announced: bool = True, report: Report, cancel: Event
+    request: Request,
+    report: Report,
+    cancel: Event,
+    *,
+    raw: bool = False,
+    announced: bool = True,
+    warn: Callable[[str], None] = output.warning,
 ) -> Iterator[Conversation]:
     """A conversation with the model asked for, whose engine is closed at the end.
 
     A checkpoint folder is converted first; the model itself is loaded with the first question. `announced`: tool calls
     are on the screen already when the person is asked whether they may run.
     """
-    tools = offered(request)
+    tools = offered(request, warn)
     options = ConversationOptions(
         system=request.system,
         thinking=request.think,
@@ -35,7 +41,7 @@ def conversation(
         max_tokens=request.max_tokens,
         raw=raw,
     )
-    approval = Approval(everything=request.yes, announced=announced, cancel=cancel)
+    approval = Approval(everything=request.yes, announced=announced, warn=warn, cancel=cancel)
     with engine(request, report, cancel) as model:
         yield Conversation(model, tools=tools, approve=approval.ask, options=options)
 
@@ -65,13 +71,13 @@ def sampling(request: Request) -> Sampling:
     )
 
 
-def offered(request: Request) -> tuple[Tool, ...]:
+def offered(request: Request, warn: Callable[[str], None]) -> tuple[Tool, ...]:
     """The tools that the model is told of; UsageError for a name that no tool has."""
     if not (request.tools or request.tool):
         return ()
     known, warnings = available(request.folder)
     for warning in warnings:
-        output.warning(warning)
+        warn(warning)
     if request.tools:
         return known
     by_name = {tool.name: tool for tool in known}

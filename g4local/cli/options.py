@@ -1,5 +1,6 @@
 """Flags that several commands share, so that they have one name, one meaning and one help text."""
 
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+
+from g4local.backend.engine import RANGES
 
 Model = Annotated[
     str,
@@ -18,6 +21,21 @@ Quant = Annotated[
     typer.Option("--quant", "-q", metavar="NAME", help="Quantization of a checkpoint folder, such as Q4_K_M."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+
+
+_MOST = 2**31 - 1
+
+
+def _sampling(field: str, *names: str, says: str) -> Any:
+    """The flag for a field of Sampling, with the field's range."""
+    low, high = RANGES[field]
+
+    def finite(value: float | None) -> float | None:
+        if value is not None and not math.isfinite(value):
+            raise typer.BadParameter(f"{value} is no number.")
+        return value
+
+    return typer.Option(*names, min=low, max=high, callback=finite, help=says)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +55,25 @@ class Request:
     ] = Path()
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Run tools without asking.")] = False
     temperature: Annotated[
-        float, typer.Option("--temperature", "--temp", min=0.0, help="0 always takes the likeliest token.")
+        float, _sampling("temperature", "--temperature", "--temp", says="0 always takes the likeliest token.")
     ] = 1.0
-    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Choose among so many of the likeliest tokens.")] = 64
-    top_p: Annotated[float, typer.Option("--top-p", min=0.0, max=1.0, help="... that make up this probability.")] = 0.95
-    min_p: Annotated[float, typer.Option("--min-p", min=0.0, max=1.0, help="... at least so likely as the first.")] = (
-        0.0
-    )
+    top_k: Annotated[int, _sampling("top_k", "--top-k", says="Choose among so many of the likeliest tokens.")] = 64
+    top_p: Annotated[float, _sampling("top_p", "--top-p", says="... that make up this probability.")] = 0.95
+    min_p: Annotated[float, _sampling("min_p", "--min-p", says="... at least so likely as the first.")] = 0.0
     repeat_penalty: Annotated[
-        float, typer.Option("--repeat-penalty", min=0.01, help="1 is none; Gemma 4 needs none.")
+        float, _sampling("repeat_penalty", "--repeat-penalty", says="1 is none; Gemma 4 needs none.")
     ] = 1.0
-    seed: Annotated[int | None, typer.Option("--seed", min=0, max=2**32 - 2, help="Makes an answer repeatable.")] = None
+    seed: Annotated[int | None, _sampling("seed", "--seed", says="Makes an answer repeatable.")] = None
     max_tokens: Annotated[
-        int, typer.Option("--max-tokens", "-n", min=0, help="Longest reply; 0 is as long as there is room.")
+        int, typer.Option("--max-tokens", "-n", min=0, max=_MOST, help="Longest reply; 0 is as long as there is room.")
     ] = 0
-    ctx: Annotated[int, typer.Option("--ctx", min=0, help="Tokens of context; 0 is all the model can.")] = 4096
-    threads: Annotated[int, typer.Option("--threads", "-t", min=0, help="CPU threads; 0 is what suits here.")] = 0
-    gpu_layers: Annotated[int, typer.Option("--gpu-layers", min=-1, help="Layers on the GPU; -1 is all.")] = -1
+    ctx: Annotated[int, typer.Option("--ctx", min=0, max=_MOST, help="Tokens of context; 0 is all the model can.")] = (
+        4096
+    )
+    threads: Annotated[
+        int, typer.Option("--threads", "-t", min=0, max=512, help="CPU threads; 0 is what suits here.")
+    ] = 0
+    gpu_layers: Annotated[int, typer.Option("--gpu-layers", min=-1, max=512, help="Layers on the GPU; -1 is all.")] = -1
     quant: Quant = None
     stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
         False

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -26,6 +27,17 @@ _PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 _DIM, _RED, _YELLOW, _END = "\x1b[2m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
 
+class OutputLost(Exception):
+    """stdout takes nothing more, so there is no use in going on.
+
+    Without a reason, nobody reads it any more (`| head`), which is no error.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 def printable(text: str) -> str:
     """The text with every control character but newline and tab made visible."""
     return text.translate(_PICTURES)
@@ -33,7 +45,7 @@ def printable(text: str) -> str:
 
 def answer(text: str) -> None:
     """A piece of the answer, on stdout, at once."""
-    _write(sys.stdout, printable(text) if sys.stdout.isatty() else text)
+    _answer(printable(text) if sys.stdout and sys.stdout.isatty() else text)
 
 
 def line(text: str = "") -> None:
@@ -42,35 +54,40 @@ def line(text: str = "") -> None:
 
 
 def json_line(value: Json) -> None:
-    """One JSON value on a line of its own, on stdout."""
-    _write(sys.stdout, json.dumps(value, ensure_ascii=False) + "\n")
+    """One JSON value on a line of its own, on stdout; in ASCII where stdout can't hold all of it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding if sys.stdout else "ascii")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    _answer(text + "\n")
 
 
 def aside(text: str) -> None:
     """A piece of what is not the answer (a thought, a tool call), dim, on stderr, at once."""
-    _write(sys.stderr, _coloured(_DIM, text))
+    _aside(_coloured(_DIM, text))
 
 
 def note(text: str) -> None:
     """A line for the person, on stderr."""
-    _write(sys.stderr, printable(text) + "\n")
+    _aside(printable(text) + "\n")
 
 
 def question(text: str) -> None:
     """A question to the person, on stderr, with the cursor left behind it."""
-    _write(sys.stderr, printable(text))
+    _aside(printable(text))
 
 
 def warning(text: str) -> None:
     """A line about something that the user did not ask for, on stderr."""
-    _write(sys.stderr, _coloured(_YELLOW, "warning: ") + printable(text) + "\n")
+    _aside(_coloured(_YELLOW, "warning: ") + printable(text) + "\n")
 
 
 def error(message: str, hint: str = "") -> None:
     """What went wrong in one sentence, and what to do next, on stderr."""
-    _write(sys.stderr, _coloured(_RED, "error: ") + printable(message) + "\n")
+    _aside(_coloured(_RED, "error: ") + printable(message) + "\n")
     if hint:
-        _write(sys.stderr, "hint: " + printable(hint) + "\n")
+        _aside("hint: " + printable(hint) + "\n")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -107,7 +124,7 @@ class Bar:
 
     def report(self, progress: core.Progress) -> None:
         """Show how far the job has come."""
-        if not sys.stderr.isatty():
+        if not (sys.stderr and sys.stderr.isatty()):
             return
         if self._since is None:
             self._since = monotonic()
@@ -151,9 +168,27 @@ def human_bytes(count: int) -> str:
 
 def _coloured(colour: str, text: str) -> str:
     text = printable(text)
-    return f"{colour}{text}{_END}" if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else text
+    coloured = sys.stderr and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return f"{colour}{text}{_END}" if coloured else text
 
 
-def _write(stream: TextIO, text: str) -> None:
-    stream.write(text)
-    stream.flush()
+def _answer(text: str) -> None:
+    """Write to stdout; a closed one (`>&-`) takes everything."""
+    try:
+        _write(sys.stdout, text)
+    except BrokenPipeError:
+        raise OutputLost from None
+    except OSError as error:
+        raise OutputLost(error.strerror or str(error)) from error
+
+
+def _aside(text: str) -> None:
+    """Write to stderr; what can't be written there is lost, which must not end the answer."""
+    with suppress(OSError):
+        _write(sys.stderr, text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream:
+        stream.write(text)
+        stream.flush()

@@ -63,10 +63,14 @@ def _print_for_model(lines: list[str], model: str, ids: bool) -> None:
 
 def _lines(file: str) -> list[str]:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = _stdin() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} can't be read: {error}.", "Give a UTF-8 file with a JSON object a line.") from error
-    return text.split("\n")[:-1] if text.endswith("\n") else text.split("\n")
+    return text.removesuffix("\n").split("\n")
+
+
+def _stdin() -> str:
+    return sys.stdin.read() if sys.stdin else ""
 
 
 def _segments(line: str, number: int, default: "Variant") -> list[Segment]:
@@ -74,7 +78,7 @@ def _segments(line: str, number: int, default: "Variant") -> list[Segment]:
 
     try:
         entry = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"Line {number} is no JSON: {error}.", "Each line is one JSON object.") from error
     messages = entry.get("messages") if isinstance(entry, dict) else None
     if not isinstance(messages, list):
@@ -82,8 +86,13 @@ def _segments(line: str, number: int, default: "Variant") -> list[Segment]:
     variant = entry.get("variant") or default
     if variant not in _VARIANTS:
         raise UsageError(f"Line {number} has the unknown variant {variant!r}.", f"Variants: {', '.join(_VARIANTS)}.")
-    flags = {name: bool(entry.get(name, usual)) for name, usual in _FLAGS.items()}
+    flags = {name: entry.get(name, usual) for name, usual in _FLAGS.items()}
+    tools = entry.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise UsageError(f"Line {number} has tools that are no list of objects.", "Tools are OpenAI's declarations.")
+    if wrong := next((name for name, value in flags.items() if not isinstance(value, bool)), None):
+        raise UsageError(f"Line {number} has a {wrong} that is neither true nor false.", "Say true or false.")
     try:
-        return render([from_dict(each) for each in messages], tools=entry.get("tools") or (), variant=variant, **flags)
+        return render([from_dict(each) for each in messages], tools=tools, variant=variant, **flags)
     except UsageError as error:
         raise UsageError(f"Line {number}: {error.message}", error.hint) from error

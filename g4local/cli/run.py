@@ -20,7 +20,7 @@ from g4local.cli.turns import (
     timing_object,
 )
 from g4local.core import events
-from g4local.core.errors import G4Error, UsageError
+from g4local.core.errors import Cancelled, G4Error, UsageError
 from g4local.core.messages import Json
 
 SCHEMA = "g4local.run/1"
@@ -42,30 +42,35 @@ def run(
     ] = False,
 ) -> None:
     """Ask a model once. The answer goes to stdout, everything else to stderr."""
-    question = _question(prompt or [])
-    if question is None:
+    words = prompt or []
+    if as_json or stream_json:
+        outcome = _for_scripts(request, words, raw=raw, stream=stream_json)
+    elif raw or words or not _at_terminal():
+        outcome = _for_people(request, _question(request, words, raw=raw), raw=raw)
+    else:
         from g4local.cli.chat import converse
 
         converse(request)
         return
-    if as_json or stream_json:
-        outcome = _for_scripts(request, question, raw=raw, stream=stream_json)
-    else:
-        outcome = _for_people(request, question, raw=raw)
     if request.stats and outcome.finished:
         print_stats(outcome.finished)
     raise typer.Exit(outcome.exit_code)
 
 
-def _question(words: list[str]) -> str | None:
-    """What to ask; None when there is nothing, and a person at the terminal who can be asked for it."""
+def _at_terminal() -> bool:
+    """Whether a person can be asked for a question."""
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty())
+
+
+def _question(request: Request, words: list[str], *, raw: bool) -> str:
+    """What to ask; UsageError when there is nothing, or when a raw prompt comes with flags that it has no place for."""
+    if raw and (request.system or request.think or request.tools or request.tool):
+        raise UsageError("A raw prompt has no place for --system, --think or tools.", "Write them into the prompt.")
     piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "replace")
     question = "\n\n".join(part for part in (" ".join(words), piped.rstrip("\n")) if part.strip())
-    if question:
-        return question
-    if words or sys.stdin is None or not sys.stdin.isatty() or not sys.stdout.isatty():
+    if not question:
         raise UsageError("There is no question.", 'Give one: g4local run demo "What can you do?"')
-    return None
+    return question
 
 
 def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
@@ -74,7 +79,7 @@ def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
         screen = Screen(bar)
-        with conversation(request, raw=raw, report=bar.report, cancel=cancel) as talk:
+        with conversation(request, bar.report, cancel, raw=raw) as talk:
             outcome = follow(talk.say(question, report=bar.report, cancel=cancel), screen.show)
         screen.end()
     if outcome.error:
@@ -82,7 +87,7 @@ def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
     return outcome
 
 
-def _for_scripts(request: Request, question: str, *, raw: bool, stream: bool) -> Outcome:
+def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool) -> Outcome:
     """The same for a program: an error is part of the object, so that stdout is JSON whatever happens."""
     from g4local.cli.opening import conversation
 
@@ -90,15 +95,20 @@ def _for_scripts(request: Request, question: str, *, raw: bool, stream: bool) ->
         if stream:
             output.json_line(event_object(event))
 
+    def warn(message: str) -> None:
+        outcome.warnings.append(message)
+        output.warning(message)
+
     outcome = Outcome()
     cancel = Event()
     try:
+        question = _question(request, words, raw=raw)
         with (
             output.Bar() as bar,
             interruptible(cancel),
-            conversation(request, raw=raw, announced=False, report=bar.report, cancel=cancel) as talk,
+            conversation(request, bar.report, cancel, raw=raw, announced=False, warn=warn) as talk,
         ):
-            outcome = follow(talk.say(question, report=bar.report, cancel=cancel), show)
+            follow(talk.say(question, report=bar.report, cancel=cancel), show, outcome)
     except G4Error as error:
         outcome.error = error
     result = _object(request, outcome)
@@ -118,10 +128,16 @@ def _object(request: Request, outcome: Outcome) -> dict[str, Json]:
         "text": outcome.text,
         "thought": outcome.thought,
         "tool_calls": outcome.tool_calls,
-        "finish_reason": finished.reason if finished and not outcome.error else "error",
+        "finish_reason": _finish_reason(outcome),
         "usage": dict(asdict(finished.usage)) if finished else None,
         "timing": timing_object(finished) if finished else None,
         "sampling": {**asdict(sampling(request)), "seed": finished.seed if finished else request.seed},
         "warnings": list(outcome.warnings),
         "error": error_object(outcome.error) if outcome.error else None,
     }
+
+
+def _finish_reason(outcome: Outcome) -> events.FinishReason:
+    if isinstance(outcome.error, Cancelled):
+        return "cancelled"
+    return outcome.finished.reason if outcome.finished and not outcome.error else "error"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from threading import Event
 from typing import Any
 
+from g4local.backend.engine import RANGES
 from g4local.chat.conversation import Conversation
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
@@ -14,18 +15,9 @@ from g4local.core import events
 from g4local.core.errors import G4Error, UsageError
 from g4local.tools.registry import available
 
-_Number = Callable[[str], float]
-
-_MOST = 2**31 - 1
-_SAMPLING: dict[str, tuple[_Number, float, float]] = {
-    "temperature": (float, 0.0, _MOST),
-    "top_k": (int, 1, _MOST),
-    "top_p": (float, 0.0, 1.0),
-    "min_p": (float, 0.0, 1.0),
-    "repeat_penalty": (float, 0.01, _MOST),
-    "seed": (int, 0, 2**32 - 2),
-}
-"""What `/set` can change of the sampling, with the range of each."""
+_MOST_TOKENS = 2**31 - 1
+_WHOLE = ("top_k", "seed")
+"""Fields of Sampling that are whole numbers."""
 
 
 class Session:
@@ -44,8 +36,8 @@ class Session:
         """Answer a question or carry out a command; an error is told, and the conversation goes on."""
         try:
             if text.startswith("/"):
-                name, _, argument = text[1:].partition(" ")
-                self._command(name, argument.strip())
+                name, *argument = text[1:].split(maxsplit=1)[:2] or [""]
+                self._command(name, argument[0].strip() if argument else "")
             elif text.strip():
                 self._turn(self._talk.say(text, report=self._bar.report, cancel=self._cancel))
         except G4Error as error:
@@ -55,6 +47,8 @@ class Session:
         command = _COMMANDS.get(_ALIASES.get(name, name))
         if command is None:
             raise UsageError(f"There is no command /{name}.", "/help lists the commands.")
+        if argument and command not in _WITH_ARGUMENT:
+            raise UsageError(f"/{name} stands alone.", f"Type /{name} and nothing behind it.")
         command(self, argument)
 
     def _turn(self, turn: Iterator[events.Event]) -> None:
@@ -77,7 +71,7 @@ class Session:
         output.note('  """          begin and end a question of several lines')
 
     def _set(self, argument: str) -> None:
-        """show or change settings: /set temperature 0.5, /set system TEXT, /set stats on"""
+        """show or change settings: /set temperature 0.5, /set system TEXT, /set seed (none), /set stats on"""
         name, _, value = argument.removeprefix("parameter ").strip().partition(" ")
         name, value = name.replace("-", "_"), value.strip()
         options = self._talk.options
@@ -88,9 +82,11 @@ class Session:
         elif name == "stats":
             self._stats = _switch(value, self._stats)
         elif name == "max_tokens":
-            self._talk.options = replace(options, max_tokens=int(_number(name, value, int, 0, _MOST)))
-        elif name in _SAMPLING:
-            changed: dict[str, Any] = {name: _number(name, value, *_SAMPLING[name])}
+            self._talk.options = replace(options, max_tokens=int(_number(name, value, 0, _MOST_TOKENS, whole=True)))
+        elif name in RANGES:
+            low, high = RANGES[name]
+            is_drawn = name == "seed" and not value
+            changed: dict[str, Any] = {name: None if is_drawn else _number(name, value, low, high, name in _WHOLE)}
             self._talk.options = replace(options, sampling=replace(options.sampling, **changed))
         else:
             raise UsageError(f"There is no setting {name!r}.", f"Settings: {', '.join(self._settings())}.")
@@ -148,12 +144,12 @@ class Session:
             "system": options.system,
             "max_tokens": options.max_tokens,
             "stats": "on" if self._stats else "off",
-            **{name: getattr(options.sampling, name) for name in _SAMPLING},
+            **{name: getattr(options.sampling, name) for name in RANGES},
         }
 
     def _show_settings(self) -> None:
         for name, value in self._settings().items():
-            output.note(f"  {name:<16}{value}")
+            output.note(f"  {name:<16}{'(drawn anew)' if value is None else value}")
 
 
 _COMMANDS: dict[str, Callable[[Session, str], None]] = {
@@ -167,6 +163,7 @@ _COMMANDS: dict[str, Callable[[Session, str], None]] = {
     "help": Session._help,
     "bye": Session._bye,
 }
+_WITH_ARGUMENT = (Session._set, Session._think, Session._tools)
 _ALIASES = {"?": "help", "exit": "bye", "quit": "bye"}
 
 
@@ -177,12 +174,12 @@ def _switch(word: str, now: bool) -> bool:
     return word == "on" if word else not now
 
 
-def _number(name: str, word: str, parse: _Number, least: float, most: float) -> float:
+def _number(name: str, word: str, low: float, high: float, whole: bool) -> float:
     try:
-        number = parse(word)
+        number = int(word) if whole else float(word)
     except ValueError:
         number = float("nan")
-    if not least <= number <= most:
-        bounds = f"at least {least:g}" if most == _MOST else f"from {least:g} to {most:g}"
-        raise UsageError(f"{name} can't be {word!r}.", f"It is a number, {bounds}.")
+    if not low <= number <= high:
+        kind = "whole number" if whole else "number"
+        raise UsageError(f"{name} can't be {word!r}.", f"It is a {kind} from {low:,} to {high:,}.")
     return number

@@ -53,9 +53,9 @@ class Outcome:
         return EXIT_LENGTH if self.finished.reason == "length" else 0
 
 
-def follow(events: Iterable[Event], show: Callable[[Event], None]) -> Outcome:
+def follow(events: Iterable[Event], show: Callable[[Event], None], outcome: Outcome | None = None) -> Outcome:
     """Run a turn to its end, showing each event as it comes; an error ends it and is kept in the outcome."""
-    outcome = Outcome()
+    outcome = outcome or Outcome()
     try:
         for event in events:
             _add(outcome, event)
@@ -217,4 +217,6 @@ def _shortened(value: Json) -> str:
 
 
 def _literal(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """The value as JSON, with every character escaped that is not seen, or that turns what follows it around."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)

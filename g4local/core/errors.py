@@ -8,6 +8,7 @@ G4Error                      1   anything that went wrong and is told in one sen
 │   │   └── UnknownArchitecture  a folder of a model that the converter does not know
 │   └── BadGguf                  a GGUF that is cut off, damaged or of another model
 ├── ContextFull              5   the conversation is longer than the context
+├── Busy                     1   another process is at it
 ├── EngineError              1   llama.cpp refused or failed
 │   └── EngineDied               the child process that runs it ended
 └── Cancelled              130   the user stopped it
@@ -61,6 +62,10 @@ class ContextFull(G4Error):
     """The conversation is longer than the context that the model was loaded with."""
 
     exit_code = 5
+
+
+class Busy(G4Error):
+    """Another process is doing the same just now."""
 
 
 class EngineError(G4Error):

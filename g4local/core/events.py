@@ -108,8 +108,8 @@ class TurnFinished:
     reason: FinishReason
     usage: Usage
     timing: Timing
-    seed: int
-    """The seed that the first round was sampled with."""
+    seed: int | None
+    """The seed that the first round was sampled with; None when nothing was sampled."""
     context_full: bool = False
     """True: the answer ends here because the context is full."""
 

@@ -101,6 +101,8 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction:
         raise ToolError("The power is too large a number to work out.") from error
     if isinstance(root, complex):
         raise ToolError("A negative number has no real power that is a fraction.")
+    if base and not (float(base) and root):
+        raise ToolError("The power is of too small a number to work out.")
     return Fraction(f"{root:.15g}")
 
 

@@ -14,7 +14,7 @@ from g4local.core.events import (
 )
 from g4local.core.messages import Message, ToolCall
 from g4local.core.progress import silent
-from g4local.tools.tool import tool
+from g4local.tools.tool import ToolError, tool
 from tests.chat.talk import ADD, ADD_CALL, ADD_LENGTH, call, conversation, finish, said, text_of, warnings
 
 
@@ -126,6 +126,14 @@ def test_a_refused_tool_does_not_run_and_the_model_is_told() -> None:
     assert ToolFinished(ADD_CALL, ToolResult("refused by the user", ok=False)) in events
     assert '<|"|>error: refused by the user<|"|>' in engine.prompts[1]
     assert finish(events).reason == "stop"
+
+
+def test_the_model_is_told_why_a_tool_may_not_run() -> None:
+    def nobody(call: ToolCall) -> bool:
+        raise ToolError("nobody could be asked")
+
+    chat, _ = conversation(ADD, "Then not.", approve=nobody)
+    assert ToolFinished(ADD_CALL, ToolResult("nobody could be asked", ok=False)) in said(chat, "2 + 3?")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from g4local.cli.approval import Approval
 from g4local.core.messages import ToolCall
+from g4local.tools.tool import ToolError
 
 QUESTION = "[y]es, [a]lways calculate, [n]o: "
 PROGRAM = """
@@ -20,8 +21,8 @@ from threading import Event
 from g4local.cli.approval import Approval
 from g4local.core.messages import ToolCall
 cancel = Event()
-approval = Approval(everything=False, announced=False, cancel=cancel)
-call = ToolCall("calculate", {"expression": "1\\x1b[2J"})
+approval = Approval(everything=False, announced=False, warn=print, cancel=cancel)
+call = ToolCall("calculate", {"expression": "1\\x1b[2J\\u202e2\\u2028"})
 print("ANSWERS", [approval.ask(call), approval.ask(call)], cancel.is_set())
 """
 
@@ -93,14 +94,19 @@ def test_ctrl_d_is_no(terminal: Terminal) -> None:
 
 def test_what_a_call_says_can_not_steer_the_terminal(terminal: Terminal) -> None:
     terminal.wait_for(QUESTION)
-    assert "\x1b" not in terminal.screen
+    assert not {"\x1b", "\u202e", "\u2028"} & set(terminal.screen)
+    assert "\\u202e2\\u2028" in terminal.screen
 
 
-def test_where_nobody_can_be_asked_the_answer_is_no(capsys: pytest.CaptureFixture[str]) -> None:
-    assert not Approval(everything=False, announced=True, cancel=Event()).ask(ToolCall("clock", {}))
-    assert "--yes" in capsys.readouterr().err
+def test_where_nobody_can_be_asked_the_tool_may_not_run_and_that_is_told() -> None:
+    warnings: list[str] = []
+    approval = Approval(everything=False, announced=True, warn=warnings.append, cancel=Event())
+    with pytest.raises(ToolError, match="nobody"):
+        approval.ask(ToolCall("clock", {}))
+    assert "--yes" in warnings[0]
 
 
-def test_yes_asks_nobody(capsys: pytest.CaptureFixture[str]) -> None:
-    assert Approval(everything=True, announced=True, cancel=Event()).ask(ToolCall("clock", {}))
-    assert capsys.readouterr().err == ""
+def test_yes_asks_nobody() -> None:
+    warnings: list[str] = []
+    assert Approval(everything=True, announced=True, warn=warnings.append, cancel=Event()).ask(ToolCall("clock", {}))
+    assert not warnings

@@ -3,14 +3,13 @@
 import json
 import shutil
 import struct
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from g4local import __version__
-from tests.cli.conftest import PROGRAM, Finished, Run
+from tests.cli.conftest import Finished, Run
 
 DEMO = Path(__file__).parents[2] / "g4local" / "demo"
 GREEDY = ("--temp", "0", "-n", "12", "--seed", "1")
@@ -111,6 +110,18 @@ def test_a_question_longer_than_the_context_is_refused(g4local: Run) -> None:
     assert (finished.returncode, result["error"]["exit_code"], result["finish_reason"]) == (5, 5, "error")
 
 
+def test_json_is_one_object_also_without_a_question_or_a_model(g4local: Run) -> None:
+    for arguments, code in ((("demo",), 2), (("nothing-here", "hi"), 3)):
+        finished = g4local("run", *arguments, "--json")
+        assert finished.returncode == code == the_object(finished)["error"]["exit_code"]
+
+
+def test_a_number_that_is_none_is_a_usage_error(g4local: Run) -> None:
+    for flags in (("--temp", "nan"), ("--temp", "inf"), ("--top-p", "3"), ("--seed", "4294967295"), ("-t", "5000")):
+        finished = g4local("run", "demo", "hi", *flags)
+        assert (finished.returncode, finished.stdout) == (2, "")
+
+
 def test_raw_sends_the_prompt_as_it_is(g4local: Run) -> None:
     prompt = "<bos><|turn>user\nhello<turn|>\n<|turn>model\n"
     raw = the_object(g4local("run", "demo", prompt, "--raw", "--json", *GREEDY))
@@ -133,6 +144,12 @@ def test_stats_go_to_stderr(g4local: Run) -> None:
         (("run", "demo", "hi", "--quant", "Q9"), 2),
         (("run", "demo", "hi", "--ctx", "100000000"), 2),
         (("run", "demo", "   "), 2),
+        (("run", "", "hi"), 3),
+        (("run", "x" * 5000, "hi"), 3),
+        (("run", "~nobody-here/x", "hi"), 3),
+        (("run", "demo", "hi", "--raw", "--think"), 2),
+        (("convert", str(DEMO), "-o", "/dev/null/x.gguf"), 2),
+        (("convert", str(DEMO), "-o", "x" * 300 + ".gguf"), 1),
         (("show", "nothing-here"), 3),
         (("convert", "nothing-here"), 3),
         (("convert", str(DEMO), "--quant", "Q9"), 2),
@@ -267,6 +284,11 @@ def test_prompts_are_printed_as_the_model_sees_them(g4local: Run, tmp_path: Path
     assert printed == [{"prompt": json.loads(line)["prompt"]} for line in golden]
 
 
+def test_a_prompt_that_can_not_be_written_as_it_is_is_escaped(g4local: Run) -> None:
+    line = json.dumps({"messages": [{"role": "user", "content": "half \ud83d"}]})
+    assert "half \ud83d<turn|>" in json.loads(g4local("prompt", "-", stdin=line).stdout)["prompt"]
+
+
 def test_ids_are_those_that_run_processes(g4local: Run) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "hello"}]})
     printed = json.loads(g4local("prompt", "-", "--model", "demo", "--ids", stdin=line).stdout)
@@ -276,7 +298,17 @@ def test_ids_are_those_that_run_processes(g4local: Run) -> None:
 
 
 def test_a_line_that_is_no_prompt_is_named(g4local: Run) -> None:
-    for line in ("{", "[]", '{"messages": 5}', '{"messages": [{"role": "x"}]}', '{"messages": [], "variant": "huge"}'):
+    for line in (
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"messages": 5}',
+        '{"messages": [{"role": "x"}]}',
+        '{"messages": [], "variant": "huge"}',
+        '{"messages": [], "tools": [1]}',
+        '{"messages": [], "tools": "clock"}',
+        '{"messages": [], "enable_thinking": "false"}',
+    ):
         assert "Line 1" in told(g4local("prompt", "-", stdin=line), 2)
 
 
@@ -286,16 +318,6 @@ def test_doctor_finds_a_machine_that_can_compute(g4local: Run) -> None:
     assert facts["threads"] >= 1
     assert isinstance(facts["extra_buffers"], bool)
     assert "llama cpp" in g4local("doctor").stdout
-
-
-def test_nobody_reading_the_answer_is_no_error_message(g4local: Run, environment: dict[str, str]) -> None:
-    command = " ".join(["'" + part.replace("'", "'\\''") + "'" for part in PROGRAM])
-    finished = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command} convert '{DEMO}' --plan | head -1"],
-        capture_output=True, text=True, env=environment, timeout=60, check=False,
-    )  # fmt: skip
-    assert "Traceback" not in finished.stderr
-    assert len(finished.stdout.splitlines()) == 1
 
 
 def test_a_header_length_from_the_moon_is_refused(g4local: Run, tmp_path: Path) -> None:
