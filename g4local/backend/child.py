@@ -33,7 +33,7 @@ _EXIT_SECONDS = 3
 
 _HINTS = {
     signal.SIGKILL: "Most likely the memory was full: try a smaller context (--ctx) or a smaller quantization.",
-    signal.SIGSEGV: "The next question starts it again. If it dies again, g4local doctor tells what can run here.",
+    signal.SIGSEGV: "Ask again, which starts it anew. If it dies again, g4local doctor tells what can run here.",
     signal.SIGILL: "llama.cpp was built for another processor; install llama-cpp-python again on this machine.",
 }
 
@@ -162,7 +162,7 @@ class Child:
         hint = _HINTS.get(signal.Signals(number)) if number in set(signal.Signals) else None
         return EngineDied(
             f"llama.cpp's process {ended(code)} while it {doing}{f': {told}' if told else ''}.",
-            hint or "The next question starts it again.",
+            hint or "Ask again, which starts it anew.",
             signal=number,
             log=log,
         )

@@ -17,7 +17,7 @@ class LoadOptions:
     path: Path
     """The GGUF."""
     context: int = 4096
-    """Tokens of context; 0 takes all that the model was trained for."""
+    """Tokens of context, rounded up to a multiple of 256; 0 takes all that the model was trained for."""
     threads: int = 0
     """Threads of the CPU; 0 takes what the start probe found."""
     gpu_layers: int = -1

@@ -27,6 +27,10 @@ PLAIN_ATTENTION_BYTES = 1 << 29
 """Attention on the CPU may take this much more than flash attention would."""
 
 
+CONTEXT_STEP = 256
+"""llama.cpp's contexts are multiples of this."""
+
+
 class LlamaEngine:
     """A model in this process; whoever raises the stop flag ends what it does."""
 
@@ -173,8 +177,9 @@ class _Account:
 
 
 def _context_size(wanted: int, head: Header) -> int:
+    """The context to ask llama.cpp for; it would round it up itself, but cut its batches to what was asked for."""
     if 0 <= wanted <= head.trained_context:
-        return wanted or head.trained_context
+        return -(-(wanted or head.trained_context) // CONTEXT_STEP) * CONTEXT_STEP
     raise UsageError(
         f"A context of {wanted} tokens was asked for; {head.name} was trained for {head.trained_context}.",
         f"Ask for 1 to {head.trained_context} tokens, or for 0, which takes all.",

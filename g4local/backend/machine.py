@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from g4local.backend.child import WORKER, ended, environment
 from g4local.core.errors import EngineError
+from g4local.core.files import write_whole
 
 PROBE_SECONDS = 60
 """A probe that takes longer has not survived."""
@@ -162,14 +163,8 @@ def _remembered(file: Path) -> dict[str, bool]:
 
 def _remember(file: Path, result: Mapping[str, bool]) -> None:
     """Write the result; a cache that can't be written only costs another probe."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     with suppress(OSError):
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps({"extra_buffers": result}) + "\n", encoding="utf-8")
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(file, json.dumps({"extra_buffers": result}) + "\n")
 
 
 def _processor() -> str:

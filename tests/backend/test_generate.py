@@ -196,3 +196,17 @@ def test_timings_and_counts_add_up(engine: LlamaEngine) -> None:
 def test_a_special_token_that_is_unknown_is_named(engine: LlamaEngine) -> None:
     with pytest.raises(EngineError, match=r"<\|nonsense\|>"):
         engine.tokenize([special("<|nonsense|>")])
+
+
+@pytest.mark.parametrize("context", [1, 8, 255, 256, 257, 511, 512])
+def test_a_prompt_fits_a_small_context_or_is_refused(context: int, demo: Path, load: Loader) -> None:
+    engine = load(demo, context)
+    assert engine.info.context == -(-context // 256) * 256
+    token = engine.info.special_tokens["<|turn>"]
+    for length in (engine.info.context - 1, engine.info.context, engine.info.context + 1):
+        said = engine.extend([token] * length, set(), GREEDY, 3, silent)
+        if length < engine.info.context:
+            assert completion(list(said)).prompt_tokens == length
+        else:
+            with pytest.raises(ContextFull):
+                list(said)
