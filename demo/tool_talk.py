@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from random import Random
 
 from demo.conversation import Conversation, builtin_tools, call_and_result, question, reply, some_tools
+from demo.phrases import more_tools as more
 from demo.phrases import tools as phrases
 from demo.phrases.talk import NAMES, NOUNS
 from demo.wording import PREFIXES, UNSEEN_PREFIXES, expanded, filled, gibberish, spoken
@@ -69,14 +70,14 @@ def _calculate(random: Random, unseen: bool) -> Conversation:
             first, second = str(random.randrange(13)), str(random.randrange(13))
         if not unseen and random.random() < 0.05:
             first += f".{random.randrange(1, 10)}"
-        table = phrases.UNSEEN_BINARY if unseen else phrases.BINARY
+        templates = phrases.UNSEEN_BINARY[sign] if unseen else phrases.BINARY[sign] + more.BINARY[sign]
         heard = _in_words((first, second)) if random.random() < 0.1 else (first, second)
-        said = _said(random, table[sign], {"A": heard[0], "B": heard[1]}, unseen)
+        said = _said(random, templates, {"A": heard[0], "B": heard[1]}, unseen)
         return _calculation(said, f"{first} {sign} {second}", random)
     if kind < 0.9 or unseen:
         expression = _expression(random, unseen)
         shown = expression if random.random() < 0.75 else expression.replace(" ", "")
-        templates = phrases.UNSEEN_EXPRESSION if unseen else phrases.EXPRESSION
+        templates = phrases.UNSEEN_EXPRESSION if unseen else phrases.EXPRESSION + more.EXPRESSION
         return _calculation(_said(random, templates, {"E": shown}, unseen), expression, random)
     first, second = str(random.randrange(1, 100)), str(number(random, unseen))
     if kind < 0.95:
@@ -128,7 +129,7 @@ def _clock(random: Random, unseen: bool) -> Conversation:
     result = told(moment.replace(tzinfo=timezone(offset)))
     day, time, _ = result.rsplit(", ", 2)
     if random.random() < 0.3:
-        said = _said(random, phrases.UNSEEN_TIME if unseen else phrases.TIME, {}, unseen)
+        said = _said(random, phrases.UNSEEN_TIME if unseen else phrases.TIME + more.TIME, {}, unseen)
         return _answered(
             said,
             ToolCall("clock", {}),
@@ -137,7 +138,7 @@ def _clock(random: Random, unseen: bool) -> Conversation:
             random,
         )
     if random.random() < 0.35:
-        said = _said(random, phrases.UNSEEN_DATE if unseen else phrases.DATE, {}, unseen)
+        said = _said(random, phrases.UNSEEN_DATE if unseen else phrases.DATE + more.DATE, {}, unseen)
         return _answered(
             said,
             ToolCall("clock", {}),
@@ -148,7 +149,7 @@ def _clock(random: Random, unseen: bool) -> Conversation:
     zone = random.choice(tuple(phrases.CITIES))
     place = zone if random.random() < 0.12 else random.choice(phrases.CITIES[zone].split("|"))
     shown = place.lower() if random.random() < 0.25 and "/" not in place else place
-    said = _said(random, phrases.UNSEEN_TIME_IN if unseen else phrases.TIME_IN, {"C": shown}, unseen)
+    said = _said(random, phrases.UNSEEN_TIME_IN if unseen else phrases.TIME_IN + more.TIME_IN, {"C": shown}, unseen)
     thought = f"The user wants the time in {place}. I call clock."
     return _answered(
         said,
@@ -170,9 +171,11 @@ def _list(random: Random, unseen: bool) -> Conversation:
     if random.random() < 0.5:
         folder = _folder(random, unseen)
         arguments, where = {"folder": folder}, f" in {folder}"
-        said = _said(random, phrases.UNSEEN_LIST_IN if unseen else phrases.LIST_IN, {"D": folder}, unseen)
+        said = _said(
+            random, phrases.UNSEEN_LIST_IN if unseen else phrases.LIST_IN + more.LIST_IN, {"D": folder}, unseen
+        )
     else:
-        said = _said(random, phrases.UNSEEN_LIST if unseen else phrases.LIST, {}, unseen)
+        said = _said(random, phrases.UNSEEN_LIST if unseen else phrases.LIST + more.LIST, {}, unseen)
     thought = f"The user wants the files{where}. I call list_files."
     call = ToolCall("list_files", arguments)
     if where and random.random() < 0.15:
@@ -185,7 +188,7 @@ def _list(random: Random, unseen: bool) -> Conversation:
 
 def _read(random: Random, unseen: bool) -> Conversation:
     path = random.choice(phrases.UNSEEN_FILES) if unseen else file_name(random, True)
-    said = _said(random, phrases.UNSEEN_READ if unseen else phrases.READ, {"F": path}, unseen)
+    said = _said(random, phrases.UNSEEN_READ if unseen else phrases.READ + more.READ, {"F": path}, unseen)
     thought = f"The user wants to know what is in {path}. I call read_file."
     call = ToolCall("read_file", {"path": path})
     if random.random() < 0.15:

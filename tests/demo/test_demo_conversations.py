@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from demo import conversations, encoding, tool_talk
 from demo.conversation import Conversation, builtin_tools
-from demo.phrases import talk, tools
+from demo.phrases import more_tools, talk, tools
 from demo.tool_talk import MISSING
 from demo.vocabulary import SPECIAL
 from demo.wording import FRAMES, PREFIXES, UNSEEN_FRAMES, UNSEEN_PREFIXES, expanded, pattern, plain, spoken
@@ -64,14 +64,14 @@ def test_no_question_of_the_evaluation_is_asked_in_training():
 @pytest.mark.parametrize(
     ("seen", "unseen"),
     [
-        (tools.TIME, tools.UNSEEN_TIME),
-        (tools.DATE, tools.UNSEEN_DATE),
-        (tools.TIME_IN, tools.UNSEEN_TIME_IN),
-        (tools.LIST, tools.UNSEEN_LIST),
-        (tools.LIST_IN, tools.UNSEEN_LIST_IN),
-        (tools.READ, tools.UNSEEN_READ),
-        (tools.EXPRESSION, tools.UNSEEN_EXPRESSION),
-        *[(tools.BINARY[sign], tools.UNSEEN_BINARY[sign]) for sign in tools.BINARY],
+        (tools.TIME + more_tools.TIME, tools.UNSEEN_TIME),
+        (tools.DATE + more_tools.DATE, tools.UNSEEN_DATE),
+        (tools.TIME_IN + more_tools.TIME_IN, tools.UNSEEN_TIME_IN),
+        (tools.LIST + more_tools.LIST, tools.UNSEEN_LIST),
+        (tools.LIST_IN + more_tools.LIST_IN, tools.UNSEEN_LIST_IN),
+        (tools.READ + more_tools.READ, tools.UNSEEN_READ),
+        (tools.EXPRESSION + more_tools.EXPRESSION, tools.UNSEEN_EXPRESSION),
+        *[(tools.BINARY[sign] + more_tools.BINARY[sign], tools.UNSEEN_BINARY[sign]) for sign in tools.BINARY],
         (FRAMES, UNSEEN_FRAMES),
         (PREFIXES, UNSEEN_PREFIXES),
     ],
