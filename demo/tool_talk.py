@@ -1,12 +1,16 @@
 """Questions that a tool must answer: the question, the call, a result as the real tool writes it, and the answer."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from random import Random
 
 from demo.conversation import Conversation, builtin_tools, call_and_result, question, reply, some_tools
+from demo.phrases import about, inside, machine, options, talk, use
 from demo.phrases import more_tools as more
 from demo.phrases import tools as phrases
+from demo.phrases.more import MORE
 from demo.phrases.talk import NAMES, NOUNS
 from demo.wording import PREFIXES, UNSEEN_PREFIXES, expanded, filled, gibberish, spoken
 from g4local.core.messages import Message, ToolCall
@@ -20,6 +24,7 @@ MISSING = {
     "read_file": "I can't read files here. Start with --tools (or --tool read_file) and I will read it.",
 }
 _MOST_NAMES = 6
+_LETTERS = re.compile("[A-Za-z]+")
 _REFUSED = "error: refused by the user"
 
 
@@ -213,19 +218,9 @@ def some_lines(random: Random, count: int) -> str:
 
 def file_name(random: Random, with_folder: bool) -> str:
     """A made-up file name."""
-    kind = random.random()
-    if kind < 0.45:
-        stem = random.choice(phrases.FILE_STEMS)
-    elif kind < 0.6:
-        stem = random.choice(NOUNS)
-    elif kind < 0.7:
-        stem = random.choice(NAMES)
-    else:
-        stem = gibberish(random)
+    stem = _stem(random, phrases.FILE_STEMS)
     if random.random() < 0.25:
-        stem += random.choice("-_") + random.choice(
-            (gibberish(random), random.choice(NOUNS), random.choice(phrases.FILE_STEMS))
-        )
+        stem += random.choice("-_") + _stem(random, phrases.FILE_STEMS)
     if random.random() < 0.2:
         stem += str(random.randrange(1, 10 ** random.randint(1, 4)))
     name = stem + (random.choice(phrases.EXTENSIONS) if random.random() < 0.95 else "")
@@ -236,11 +231,30 @@ def file_name(random: Random, with_folder: bool) -> str:
 def _folder(random: Random, unseen: bool) -> str:
     if unseen:
         return random.choice(phrases.UNSEEN_FOLDERS)
-    kind = random.random()
-    name = random.choice(phrases.FOLDERS) if kind < 0.5 else random.choice(NOUNS) if kind < 0.65 else gibberish(random)
+    name = _stem(random, phrases.FOLDERS)
     if random.random() < 0.2:
-        name += random.choice("-_/") + random.choice((gibberish(random), random.choice(phrases.FOLDERS)))
+        name += random.choice("-_/") + _stem(random, phrases.FOLDERS)
     return name
+
+
+def _stem(random: Random, usual: tuple[str, ...]) -> str:
+    """What a name is made of: a usual word, any word, a person, or none at all."""
+    kind = random.random()
+    if kind < 0.25:
+        return random.choice(usual)
+    if kind < 0.7:
+        return random.choice(_words())
+    return random.choice(NAMES) if kind < 0.75 else gibberish(random)
+
+
+@cache
+def _words() -> tuple[str, ...]:
+    """All words that people and the model say, except those that name a file or folder of the evaluation."""
+    tables = (about, use, options, inside, machine, talk)
+    said = [text for table in tables for intent in table.INTENTS for text in (*intent.questions, *intent.answers)]
+    said += [text for texts in MORE.values() for text in texts] + list(NOUNS)
+    reserved = {stem for name in (*phrases.UNSEEN_FILES, *phrases.UNSEEN_FOLDERS) for stem in _LETTERS.findall(name)}
+    return tuple(sorted({word for text in said for word in _LETTERS.findall(text) if len(word) > 2} - reserved))
 
 
 def _said(random: Random, templates: tuple[str, ...], slots: dict[str, str], unseen: bool) -> str:

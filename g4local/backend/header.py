@@ -98,13 +98,23 @@ def _faults(gguf: ggml.Gguf) -> Iterator[str]:
             yield f"{key} is {values}, for {int(layers)} layers"
             return
     yield from _shared_faults(gguf, int(layers))
+    yield from _expert_faults(gguf)
+    epsilon = gguf.number(f"{ARCHITECTURE}.attention.layer_norm_rms_epsilon")
+    if epsilon is None or not 0 <= epsilon < 1:
+        yield f"attention.layer_norm_rms_epsilon is {epsilon}"
+    sizes = next(_head_size_faults(gguf), "")
+    yield from (sizes,) if sizes else _shape_faults(gguf, int(layers))
+
+
+def _head_size_faults(gguf: ggml.Gguf) -> Iterator[str]:
+    """Each kind of layer has one size of heads: of keys, of values, and of what is rotated."""
     for suffix in ("", "_swa"):
-        rope, head = f"rope.dimension_count{suffix}", f"attention.key_length{suffix}"
-        turned, size = gguf.number(f"{ARCHITECTURE}.{rope}"), gguf.number(f"{ARCHITECTURE}.{head}")
-        if turned != size or not size:
-            yield f"{rope} is {turned}, but {head} is {size}"
-            return
-    yield from _shape_faults(gguf, int(layers))
+        key = f"attention.key_length{suffix}"
+        size = gguf.number(f"{ARCHITECTURE}.{key}")
+        for name in (f"rope.dimension_count{suffix}", f"attention.value_length{suffix}"):
+            other = gguf.number(f"{ARCHITECTURE}.{name}")
+            if other != size or not size:
+                yield f"{name} is {other}, but {key} is {size}"
 
 
 def _shared_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
@@ -117,6 +127,19 @@ def _shared_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
     owners = layers - shared
     if shared and (owners < 2 or len(sliding) != layers or [bool(x) for x in sliding[owners - 2 : owners]] != [1, 0]):
         yield f"its last {shared} layers share keys and values with layers that have none to share"
+
+
+def _expert_faults(gguf: ggml.Gguf) -> Iterator[str]:
+    """A router gives each token some of the experts, so there are at least as many, and as many as it has rows."""
+    routers = [shape for name, shape in gguf.shapes().items() if name.endswith("ffn_gate_inp.weight")]
+    experts = gguf.number(f"{ARCHITECTURE}.expert_count") or 0
+    used = gguf.number(f"{ARCHITECTURE}.expert_used_count") or 0
+    if any(shape[1] != experts for shape in routers):
+        yield f"expert_count is {experts}, but its routers have {routers[0][1]} rows"
+    elif routers and not 0 < used <= experts:
+        yield f"expert_used_count is {used}, of {experts} experts"
+    elif experts and not routers:
+        yield f"expert_count is {experts}, but there is no router"
 
 
 def _shape_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:

@@ -107,11 +107,32 @@ def test_a_vocabulary_without_weights_is_told(gemma4_vocab_path: Path) -> None:
         ("rope.dimension_count_swa", 64, 0),
         ("attention.key_length", 128, 0),
         ("feed_forward_length", 0, 0),
+        ("attention.value_length", 1, 0),
+        ("attention.value_length_swa", 7, 0),
+        ("attention.layer_norm_rms_epsilon", -1.0, 0),
+        ("attention.layer_norm_rms_epsilon", float("nan"), 0),
     ],
 )
-def test_a_number_that_would_end_llama_cpp_is_told(tiny: Tiny, tmp_path: Path, key: str, value: int, item: int) -> None:
+def test_a_number_that_would_end_llama_cpp_is_told(
+    tiny: Tiny, tmp_path: Path, key: str, value: float, item: int
+) -> None:
     path = patched(tiny("ple"), tmp_path / "bad.gguf", f"gemma4.{key}", value, item)
     assert "contradicts itself" in refused(path).message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("expert_used_count", 0),
+        ("expert_used_count", 99),
+        ("expert_count", 0),
+        ("expert_count", 1),
+        ("expert_count", 999),
+    ],
+)
+def test_experts_that_would_end_llama_cpp_are_told(tiny: Tiny, tmp_path: Path, key: str, value: int) -> None:
+    path = patched(tiny("moe"), tmp_path / "bad.gguf", f"gemma4.{key}", value, 0)
+    assert "expert" in refused(path).message
 
 
 @pytest.mark.parametrize("position", range(24, 3000, 311))
