@@ -8,7 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 
 import pytest
 
@@ -251,7 +251,7 @@ def test_a_late_cancel_does_not_reach_the_next_answer(engine: WorkerEngine) -> N
 def test_closing_from_another_thread_ends_an_answer(engine: WorkerEngine) -> None:
     answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
     next(answer)
-    Timer(0.1, engine.close).start()
+    Thread(target=engine.close).start()
     with pytest.raises(Cancelled, match="closed"):
         list(answer)
     assert engine.pid is None
