@@ -15,6 +15,24 @@ ARCHITECTURE = "gemma4"
 MAGIC = b"GGUF"
 MOST_LAYERS = 512
 """LLAMA_MAX_LAYERS."""
+MOST_EXPERTS = 1024
+"""LLAMA_MAX_EXPERTS."""
+
+_MOST_POSITIONS = 2**31 - 1
+_MOST_FLOAT = 3.4e38
+_RANGES: dict[str, tuple[float, float]] = {
+    "context_length": (1, _MOST_POSITIONS),
+    "attention.sliding_window": (1, _MOST_POSITIONS),
+    "attention.layer_norm_rms_epsilon": (0, 1),
+    "rope.freq_base": (1, _MOST_FLOAT),
+    "rope.freq_base_swa": (1, _MOST_FLOAT),
+    "final_logit_softcapping": (0, _MOST_FLOAT),
+}
+"""What a number must be where the file has it; llama.cpp itself tells which ones are missing."""
+_NEVER = ("nextn_predict_layers", "expert_group_count")
+"""Numbers that no Gemma 4 has, and of which some values would be asserted."""
+_SCALINGS = ("none", "linear", "yarn", "longrope")
+"""llama.cpp's names of rope.scaling.type."""
 
 _OTHERS = {
     "clip": "It is the part of a model that sees and hears; run the GGUF that it belongs to.",
@@ -76,8 +94,8 @@ def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
     return Header(
         name=gguf.text("general.name") or path.stem,
         architecture=architecture,
-        trained_context=int(gguf.number(f"{ARCHITECTURE}.context_length") or 0),
-        heads=int(max(gguf.numbers(f"{ARCHITECTURE}.attention.head_count") or [1])),
+        trained_context=_whole(gguf, "context_length")[0],
+        heads=max(_whole(gguf, "attention.head_count")),
         value_padding=_value_padding(gguf),
         per_layer_embeddings=bool(gguf.number(f"{ARCHITECTURE}.embedding_length_per_layer_input")),
         template=gguf.text("tokenizer.chat_template") or "",
@@ -85,61 +103,77 @@ def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
 
 
 def _faults(gguf: ggml.Gguf) -> Iterator[str]:
-    """What llama.cpp would not survive, one sentence each."""
-    layers = gguf.number(f"{ARCHITECTURE}.block_count")
-    if layers is None or not 0 < layers <= MOST_LAYERS or layers != int(layers):
-        yield f"it has {layers} layers"
-        return
-    if not gguf.number(f"{ARCHITECTURE}.context_length"):
-        yield "its context has no length"
+    """What llama.cpp would not survive or would make nonsense of, one sentence each; only the first is reliable."""
+    layers = _whole(gguf, "block_count")
+    if len(layers) != 1 or not 0 < layers[0] <= MOST_LAYERS:
+        yield f"it has {gguf.number(f'{ARCHITECTURE}.block_count')} layers"
     for key in ("attention.head_count", "attention.head_count_kv", "feed_forward_length"):
-        values = gguf.numbers(f"{ARCHITECTURE}.{key}")
-        if values is None or len(values) not in (1, layers) or min(values, default=0) <= 0:
-            yield f"{key} is {values}, for {int(layers)} layers"
-            return
-    yield from _shared_faults(gguf, int(layers))
+        values = _whole(gguf, key)
+        if len(values) not in (1, layers[0]) or min(values) <= 0:
+            yield f"{key} is {gguf.numbers(f'{ARCHITECTURE}.{key}')}, for {layers[0]} layers"
+    yield from _number_faults(gguf)
+    yield from _shared_faults(gguf, layers[0])
     yield from _expert_faults(gguf)
-    epsilon = gguf.number(f"{ARCHITECTURE}.attention.layer_norm_rms_epsilon")
-    if epsilon is None or not 0 <= epsilon < 1:
-        yield f"attention.layer_norm_rms_epsilon is {epsilon}"
-    sizes = next(_head_size_faults(gguf), "")
-    yield from (sizes,) if sizes else _shape_faults(gguf, int(layers))
+    yield from _head_size_faults(gguf)
+    yield from _shape_faults(gguf, layers[0])
+
+
+def _number_faults(gguf: ggml.Gguf) -> Iterator[str]:
+    """Numbers that are wrong by themselves."""
+    for key, (low, high) in _RANGES.items():
+        value = gguf.number(f"{ARCHITECTURE}.{key}")
+        if value is not None and not low <= value <= high:
+            yield f"{key} is {value}"
+    if not _whole(gguf, "context_length"):
+        yield "its context has no length"
+    for key in _NEVER:
+        if value := gguf.number(f"{ARCHITECTURE}.{key}"):
+            yield f"{key} is {value}, which no Gemma 4 has"
+    scaling = gguf.text(f"{ARCHITECTURE}.rope.scaling.type")
+    if scaling is not None and scaling not in _SCALINGS:
+        yield f"rope.scaling.type is {scaling!r}"
 
 
 def _head_size_faults(gguf: ggml.Gguf) -> Iterator[str]:
     """Each kind of layer has one size of heads: of keys, of values, and of what is rotated."""
     for suffix in ("", "_swa"):
         key = f"attention.key_length{suffix}"
-        size = gguf.number(f"{ARCHITECTURE}.{key}")
+        size = _whole(gguf, key)
         for name in (f"rope.dimension_count{suffix}", f"attention.value_length{suffix}"):
-            other = gguf.number(f"{ARCHITECTURE}.{name}")
-            if other != size or not size:
-                yield f"{name} is {other}, but {key} is {size}"
+            other = _whole(gguf, name)
+            if len(size) != 1 or other != size or size[0] <= 0:
+                yield f"{name} is {other or 'not given'}, but {key} is {size or 'not given'}"
 
 
 def _shared_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
     """The last layers may use keys and values of the two last before them: a sliding one, then a full one."""
-    sliding = gguf.numbers(f"{ARCHITECTURE}.attention.sliding_window_pattern") or []
-    if len(sliding) not in (1, layers):
-        yield f"attention.sliding_window_pattern has {len(sliding)} values, for {layers} layers"
-        return
-    shared = int(gguf.number(f"{ARCHITECTURE}.attention.shared_kv_layers") or 0)
+    sliding = [bool(value) for value in _whole(gguf, "attention.sliding_window_pattern")]
+    if len(sliding) not in (1, layers) or not any(sliding):
+        yield f"attention.sliding_window_pattern has {len(sliding)} values and {sum(sliding)} true, for {layers} layers"
+    shared = (_whole(gguf, "attention.shared_kv_layers") or [0])[0]
     owners = layers - shared
-    if shared and (owners < 2 or len(sliding) != layers or [bool(x) for x in sliding[owners - 2 : owners]] != [1, 0]):
+    if shared and (owners < 2 or len(sliding) != layers or sliding[owners - 2 : owners] != [True, False]):
         yield f"its last {shared} layers share keys and values with layers that have none to share"
+    heads = _per_layer(gguf, "attention.head_count_kv", layers)
+    for layer in range(owners, layers):
+        owner = owners - (2 if sliding[layer] else 1)
+        if heads[layer] != heads[owner]:
+            yield f"layer {layer} has {heads[layer]} heads of keys, but uses the {heads[owner]} of layer {owner}"
 
 
 def _expert_faults(gguf: ggml.Gguf) -> Iterator[str]:
     """A router gives each token some of the experts, so there are at least as many, and as many as it has rows."""
-    routers = [shape for name, shape in gguf.shapes().items() if name.endswith("ffn_gate_inp.weight")]
-    experts = gguf.number(f"{ARCHITECTURE}.expert_count") or 0
-    used = gguf.number(f"{ARCHITECTURE}.expert_used_count") or 0
-    if any(shape[1] != experts for shape in routers):
-        yield f"expert_count is {experts}, but its routers have {routers[0][1]} rows"
-    elif routers and not 0 < used <= experts:
-        yield f"expert_used_count is {used}, of {experts} experts"
-    elif experts and not routers:
-        yield f"expert_count is {experts}, but there is no router"
+    routers = [shape[1] for name, shape in gguf.shapes().items() if name.endswith("ffn_gate_inp.weight")]
+    experts = (_whole(gguf, "expert_count") or [0])[0]
+    used = _whole(gguf, "expert_used_count") or [0]
+    if wrong := [rows for rows in routers if rows != experts]:
+        yield f"expert_count is {experts}, but a router has {wrong[0]} rows"
+    if experts > MOST_EXPERTS:
+        yield f"expert_count is {experts}; llama.cpp runs {MOST_EXPERTS}"
+    if not routers and (experts or any(used)):
+        yield f"expert_count is {experts} and expert_used_count {used[0]}, but there is no router"
+    if routers and not 0 < min(used) <= max(used) <= experts:
+        yield f"expert_used_count is {min(used)}, of {experts} experts"
 
 
 def _shape_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
@@ -148,24 +182,28 @@ def _shape_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
     sliding = _per_layer(gguf, "attention.sliding_window_pattern", layers)
     for kind, key in (("q", "attention.head_count"), ("k", "attention.head_count_kv")):
         for layer, heads in enumerate(_per_layer(gguf, key, layers)):
-            suffix = "_swa" if sliding[layer] else ""
-            size = gguf.number(f"{ARCHITECTURE}.attention.key_length{suffix}") or 0
+            [size] = _whole(gguf, f"attention.key_length{'_swa' if sliding[layer] else ''}")
             name = f"blk.{layer}.attn_{kind}.weight"
             if name in shapes and shapes[name][1] != heads * size:
-                yield f"{name} has {shapes[name][1]} rows, for {int(heads)} heads of {int(size)}"
-                return
+                yield f"{name} has {shapes[name][1]} rows, for {heads} heads of {size}"
 
 
 def _value_padding(gguf: ggml.Gguf) -> int:
-    owners = int(gguf.number(f"{ARCHITECTURE}.block_count") or 0)
-    owners -= int(gguf.number(f"{ARCHITECTURE}.attention.shared_kv_layers") or 0)
-    sliding = _per_layer(gguf, "attention.sliding_window_pattern", owners)[:owners]
-    full, small = (int(gguf.number(f"{ARCHITECTURE}.attention.value_length{end}") or 0) for end in ("", "_swa"))
-    heads = _per_layer(gguf, "attention.head_count_kv", owners)
-    widths = [int(heads[layer]) * (small if slides else full) for layer, slides in enumerate(sliding)]
+    [layers] = _whole(gguf, "block_count")
+    owners = layers - (_whole(gguf, "attention.shared_kv_layers") or [0])[0]
+    sliding = _per_layer(gguf, "attention.sliding_window_pattern", layers)[:owners]
+    [full], [small] = (_whole(gguf, f"attention.value_length{end}") for end in ("", "_swa"))
+    heads = _per_layer(gguf, "attention.head_count_kv", layers)
+    widths = [heads[layer] * (small if slides else full) for layer, slides in enumerate(sliding)]
     return sum(max(widths) - width for width, slides in zip(widths, sliding, strict=True) if not slides)
 
 
-def _per_layer(gguf: ggml.Gguf, key: str, layers: int) -> list[int | float]:
-    values = gguf.numbers(f"{ARCHITECTURE}.{key}") or []
+def _per_layer(gguf: ggml.Gguf, key: str, layers: int) -> list[int]:
+    values = _whole(gguf, key)
     return values * layers if len(values) == 1 else values
+
+
+def _whole(gguf: ggml.Gguf, key: str) -> list[int]:
+    """The numbers under a key of the architecture's; none where they are no integers."""
+    values = gguf.numbers(f"{ARCHITECTURE}.{key}") or []
+    return [value for value in values if isinstance(value, int)]

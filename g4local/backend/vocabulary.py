@@ -12,6 +12,8 @@ from g4local.core.prompt import Segment
 
 END_NAMES = ("<eos>", "<turn|>", "<|tool_response>")
 """Tokens that end a reply."""
+NEEDED_NAMES = ("<bos>", "<|turn>", "<turn|>")
+"""Tokens that every chat has."""
 MEDIA_NAMES = ("<|image>", "<image|>", "<|image|>", "<|audio>", "<audio|>", "<|audio|>", "<|video|>")
 """Tokens that stand for images, sounds and films in a prompt; a reply that holds one is a slip."""
 
@@ -33,8 +35,8 @@ class Vocabulary:
             if attribute & special
         }
         self.end_tokens = frozenset(self.special[name] for name in END_NAMES if name in self.special)
-        if "<turn|>" not in self.special:
-            raise BadGguf("The model has no token <turn|>.", "g4local runs Gemma 4 that was tuned for chats.")
+        if missing := [name for name in NEEDED_NAMES if name not in self.special]:
+            raise BadGguf(f"The model has no token {missing[0]}.", "g4local runs Gemma 4 that was tuned for chats.")
         self._parsed = _occurrences(
             name
             for name, token in self.special.items()

@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 
 Loader = Callable[..., LlamaEngine]
 WorkerLoader = Callable[..., WorkerEngine]
+Tiny = Callable[[checkpoints.Kind], Path]
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,7 @@ def probe_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[checkpoints.Kind], Path]:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A BF16 GGUF of random weights, for each build of the family; its window is 16 tokens, its context 4096."""
     folder = tmp_path_factory.mktemp("tiny")
 

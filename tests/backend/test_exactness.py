@@ -1,6 +1,5 @@
 """What is said after reuse is what a fresh context says: the same tokens, and the same logits up to rounding."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from g4local.backend.stop import StopFlag
 from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment
 from tests import checkpoints
-from tests.backend.conftest import Loader
+from tests.backend.conftest import Loader, Tiny
 from tests.backend.prompts import GREEDY, chat, completion, ids, words
 
 ROUNDING = 0.1
@@ -29,7 +28,6 @@ WRONG = 1.0
 LONG = words(1, 85)
 OTHER = words(2, 70)
 
-Tiny = Callable[[checkpoints.Kind], Path]
 kinds = pytest.mark.parametrize("kind", checkpoints.KINDS)
 
 

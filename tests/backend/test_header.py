@@ -1,7 +1,6 @@
 """Files that can't be run: one sentence with the file's name, a hint, and the process that read them lives on."""
 
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -13,11 +12,8 @@ from g4local.backend import header
 from g4local.core.errors import BadGguf, EngineError, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
-from tests import checkpoints
-from tests.backend.conftest import Loader, WorkerLoader
+from tests.backend.conftest import Loader, Tiny, WorkerLoader
 from tests.backend.prompts import GREEDY, completion
-
-Tiny = Callable[[checkpoints.Kind], Path]
 
 
 def refused(path: Path) -> G4Error:
