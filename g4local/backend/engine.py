@@ -104,7 +104,7 @@ class Engine(Protocol):
     def start(self, report: Report, cancel: Event) -> EngineInfo:
         """Load the model if it is not loaded, and tell what it is.
 
-        Cancelled, ModelNotFound, BadGguf, UsageError (a context that the model can't have), EngineError or EngineDied
+        Cancelled, ModelNotFound, BadGguf, UsageError (options that the model can't have), EngineError or EngineDied
         when it can't be loaded.
         """
 

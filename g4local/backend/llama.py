@@ -25,21 +25,22 @@ from g4local.core.prompt import Segment
 
 PLAIN_ATTENTION_BYTES = 1 << 29
 """Attention on the CPU may take this much more than flash attention would."""
-
-
 CONTEXT_STEP = 256
 """llama.cpp's contexts are multiples of this."""
+MOST_THREADS = 512
+"""GGML_MAX_N_THREADS; with more, ggml waits for ever."""
 
 
 class LlamaEngine:
     """A model in this process; whoever raises the stop flag ends what it does."""
 
     def __init__(self, options: LoadOptions, stop: StopFlag, report: Report) -> None:
-        """Load it: ModelNotFound, BadGguf, UsageError (context), EngineError or Cancelled when it can't be."""
+        """Load it: ModelNotFound, BadGguf, UsageError (its options), EngineError or Cancelled when it can't be."""
         self._stop = stop
         self._closing = ExitStack()
         with ExitStack() as undo:
             undo.callback(self.close)
+            _check(options)
             head = header.read(options.path)
             context_size = _context_size(options.context, head)
             listen().forget()
@@ -174,6 +175,15 @@ class _Account:
             decode_seconds=perf_counter() - self._prefilled_at,
             seed=self._seed,
         )
+
+
+def _check(options: LoadOptions) -> None:
+    for name, value, low, high in (
+        ("threads", options.threads, 0, MOST_THREADS),
+        ("gpu_layers", options.gpu_layers, -1, header.MOST_LAYERS),
+    ):
+        if not low <= value <= high:
+            raise UsageError(f"{name} is {value}.", f"It must be from {low} to {high}.")
 
 
 def _context_size(wanted: int, head: Header) -> int:

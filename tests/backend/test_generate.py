@@ -48,6 +48,23 @@ def test_the_real_context_is_told_and_not_the_one_that_was_asked_for(demo: Path,
     assert load(demo, context=0).info.context == TRAINED["max_position_embeddings"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threads", -1),
+        ("threads", 513),
+        ("threads", 2**31),
+        ("gpu_layers", -2),
+        ("gpu_layers", 513),
+        ("gpu_layers", 2**32),
+    ],
+)
+def test_options_that_would_hang_or_wrap_are_refused(demo: Path, load: Loader, name: str, value: int) -> None:
+    with pytest.raises(UsageError, match=f"{name} is {value}") as refused:
+        load(demo, **{name: value})
+    assert "512" in refused.value.hint
+
+
 @pytest.mark.parametrize("context", [TRAINED["max_position_embeddings"] + 1, -1, 10**9])
 def test_a_context_that_the_model_was_not_trained_for_is_refused(demo: Path, load: Loader, context: int) -> None:
     with pytest.raises(UsageError, match="was trained for") as refused:
@@ -198,7 +215,7 @@ def test_a_special_token_that_is_unknown_is_named(engine: LlamaEngine) -> None:
         engine.tokenize([special("<|nonsense|>")])
 
 
-@pytest.mark.parametrize("context", [1, 8, 255, 256, 257, 511, 512])
+@pytest.mark.parametrize("context", [1, 8, 255, 256, 257, 300, 511, 512])
 def test_a_prompt_fits_a_small_context_or_is_refused(context: int, demo: Path, load: Loader) -> None:
     engine = load(demo, context)
     assert engine.info.context == -(-context // 256) * 256
