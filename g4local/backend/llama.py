@@ -30,6 +30,8 @@ CONTEXT_STEP = 256
 MOST_THREADS = 512
 """GGML_MAX_N_THREADS; with more, ggml waits for ever."""
 
+_SHORTER = "Start a new conversation, or load the model with a larger context (--ctx)."
+
 
 class LlamaEngine:
     """A model in this process; whoever raises the stop flag ends what it does."""
@@ -78,6 +80,10 @@ class LlamaEngine:
         self, prompt: Sequence[Segment], sampling: Sampling, max_tokens: int, report: Report
     ) -> Iterator[Piece | Completion]:
         """Continue the prompt, as `Engine.generate` says."""
+        if self._vocabulary.exceeds(prompt, self.info.context - 1):
+            raise ContextFull(
+                f"The conversation does not fit into the context of {self.info.context} tokens.", _SHORTER
+            )
         tokens, marks = self._vocabulary.tokenize(prompt)
         yield from self.extend(tokens, marks, sampling, max_tokens, report)
 
@@ -88,10 +94,7 @@ class LlamaEngine:
         if not tokens:
             raise UsageError("The prompt is empty.", "Say something.")
         if len(tokens) >= self.info.context:
-            raise ContextFull(
-                f"The conversation has {len(tokens)} tokens, the context {self.info.context}.",
-                "Start a new conversation, or load the model with a larger context (--ctx).",
-            )
+            raise ContextFull(f"The conversation has {len(tokens)} tokens, the context {self.info.context}.", _SHORTER)
         sampler = Sampler(sampling, self._vocabulary.size, self._vocabulary.suppressed())
         try:
             sampler.accept(tokens[-PENALIZED:])

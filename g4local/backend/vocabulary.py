@@ -4,6 +4,7 @@ import codecs
 import ctypes
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import llama_cpp.llama_cpp as llama
 
@@ -65,6 +66,20 @@ class Vocabulary:
         tokens += self._text_tokens("".join(text))
         return tokens, marks
 
+    def exceeds(self, prompt: Sequence[Segment], most: int) -> bool:
+        """Whether a prompt has more than `most` tokens already by its bytes, which takes no tokenizing.
+
+        No token stands for more bytes than the longest, so what is not told here may still have more.
+        """
+        markup = sum(segment.special for segment in prompt)
+        nbytes = sum(len(_encoded(segment.text)) for segment in prompt if not segment.special)
+        return markup + nbytes > most and markup + -(-nbytes // self._longest) > most
+
+    @cached_property
+    def _longest(self) -> int:
+        """Bytes of the longest token; counting takes half a second, and few prompts need it."""
+        return max(len(self.piece(token)) for token in range(self.size))
+
     def suppressed(self) -> set[int]:
         """Tokens that must not be generated: the model's own list, and stray media."""
         items = ctypes.c_int32()
@@ -98,13 +113,18 @@ class Vocabulary:
         yield from self._part_tokens(text[start:])
 
     def _part_tokens(self, text: str) -> list[int]:
-        data = text.encode("utf-8", "replace")
+        data = _encoded(text)
         room = len(data) + 8
         buffer = (llama.llama_token * room)()
         items: int = llama.llama_tokenize(self._vocab, data, len(data), buffer, room, False, False) if data else 0
         if items < 0:
             raise EngineError(f"llama.cpp can't tokenize a text of {len(data)} bytes.", "Send less at once.")
         return list(buffer[:items])
+
+
+def _encoded(text: str) -> bytes:
+    """Text as llama.cpp takes it; a lone surrogate, which UTF-8 can't hold, is a question mark."""
+    return text.encode("utf-8", "replace")
 
 
 class Utf8Text:

@@ -140,8 +140,8 @@ def test_a_death_while_it_loads_is_an_error(demo: Path, worker: WorkerLoader) ->
     engine = worker(demo)
 
     def kill(progress: Progress) -> None:
-        assert engine.pid
-        os.kill(engine.pid, signal.SIGSEGV)
+        if engine.pid:  # what it said before it died is still reported
+            os.kill(engine.pid, signal.SIGSEGV)
 
     with pytest.raises(EngineDied, match=r"SIGSEGV.*while it loaded demo\.gguf") as death:
         engine.start(kill, Event())

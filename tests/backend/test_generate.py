@@ -105,6 +105,16 @@ def test_a_prompt_without_room_for_an_answer_is_refused_and_the_longest_one_is_n
     assert completion(said).completion_tokens == 1
 
 
+def test_a_text_that_can_never_fit_is_refused_before_it_is_tokenized(engine: LlamaEngine) -> None:
+    vocabulary = engine._vocabulary
+    longest = max((vocabulary.piece(token) for token in range(vocabulary.size)), key=len)
+    engine._vocabulary.tokenize = lambda prompt: pytest.fail("tokenized")  # type: ignore[method-assign]
+    with pytest.raises(ContextFull, match=str(engine.info.context)):
+        next(engine.generate([Segment(longest.decode() * engine.info.context)], ANY, 0, silent))
+    with pytest.raises(pytest.fail.Exception):
+        next(engine.generate([Segment(longest.decode() * (engine.info.context - 1))], ANY, 0, silent))
+
+
 def test_an_empty_prompt_is_refused(engine: LlamaEngine) -> None:
     with pytest.raises(UsageError, match="empty"):
         next(engine.generate([Segment("")], ANY, 0, silent))

@@ -105,3 +105,19 @@ def test_gemma_4s_ordinary_text_is_read_as_llama_cpp_reads_it(real: Vocabulary) 
     spelled = "def f(x):\n\n    return x <table> </s> <| |> 12345 é 中文\n\n\n"
     tokens, _ = real.tokenize([Segment(spelled)])
     assert tokens == real._part_tokens(spelled)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.text(max_size=60), st.sampled_from([" ", "\n", "the ", "\udcff", "\u2026" * 16, "<turn|>"])))
+)
+def test_what_exceeds_by_its_bytes_has_more_tokens(real: Vocabulary, parts: list[str]) -> None:
+    prompt = [special("<bos>"), Segment("".join(parts)), special("<turn|>")]
+    count = len(real.tokenize(prompt)[0])
+    assert not real.exceeds(prompt, count)
+
+
+def test_the_longest_token_is_as_many_bytes_as_can_be_hoped_for(real: Vocabulary) -> None:
+    line = [Segment("\u2014" * 16 * 10)]
+    assert len(real.tokenize(line)[0]) == 10
+    assert real.exceeds(line, 9) and not real.exceeds(line, 10)
