@@ -92,8 +92,10 @@ class ScriptedEngine:
             self.is_open = True
         return self.info
 
-    def tokenize(self, prompt: Sequence[Segment]) -> list[int]:
+    def tokenize(self, prompt: Sequence[Segment], cancel: Event) -> list[int]:
         """A token for each special token and each character."""
+        if cancel.is_set():
+            raise Cancelled("Reading the text was cancelled.")
         return [token for segment in prompt for token in _tokens(segment, self.info.special_tokens)]
 
     def generate(
@@ -109,7 +111,7 @@ class ScriptedEngine:
         reply = Reply(reply) if isinstance(reply, str) else reply
         if reply.no_room:
             raise ContextFull("The conversation is longer than the context.", "Start a new one.")
-        yield from self._play(reply, self.tokenize(prompt), sampling, cancel)
+        yield from self._play(reply, self.tokenize(prompt, Event()), sampling, cancel)
 
     def close(self) -> None:
         """Forget everything."""

@@ -38,12 +38,13 @@ class WorkerEngine:
             raise Cancelled("Loading the model was cancelled.")
         return self._loaded(report, cancel)[1]
 
-    def tokenize(self, prompt: Sequence[Segment]) -> list[int]:
-        """The ids of a prompt; loads the model if it is not loaded."""
-        child, _ = self._loaded(silent, Event())
+    def tokenize(self, prompt: Sequence[Segment], cancel: Event) -> list[int]:
+        """The ids of a prompt; loads the model if it is not loaded. A cancelled one has to be loaded again."""
+        if cancel.is_set():
+            raise Cancelled("Reading the text was cancelled.")
+        child, _ = self._loaded(silent, cancel)
         frame = {"do": "tokenize", "prompt": frames.prompt(prompt)}
-        [answer] = self._answers(child.ask(frame, "read a text", Event()), child, silent)
-        tokens: list[int] = answer["tokens"]
+        tokens: list[int] = self._only_answer(child, frame, "read a text", silent, cancel)["tokens"]
         return tokens
 
     def generate(
@@ -75,19 +76,25 @@ class WorkerEngine:
             options = replace(options, extra_buffers=machine.extra_buffers(self._cache, self._command))
         child = self._child = Child(self._command, self._logs)
         frame = {"do": "start", "options": frames.options(options)}
-        # Loading can be in a call for minutes that nothing stops, and there is nothing to lose yet.
-        asked = child.ask(frame, f"loaded {options.path.name}", cancel, patient=False)
         try:
-            [answer] = self._answers(asked, child, report)
+            answer = self._only_answer(child, frame, f"loaded {options.path.name}", report, cancel)
             self._info = frames.info_from(answer["info"])
-        except EngineDied:
-            if cancel.is_set():
-                raise Cancelled("Loading the model was cancelled.") from None
-            raise
         finally:
             if self._info is None:
                 self.close()
         return child, self._info
+
+    def _only_answer(
+        self, child: Child, frame: frames.Frame, doing: str, report: Report, cancel: Event
+    ) -> frames.Frame:
+        """The answer to a job that can be in a call for long that nothing stops, so a cancel kills the child."""
+        try:
+            [answer] = self._answers(child.ask(frame, doing, cancel, patient=False), child, report)
+        except EngineDied:
+            if cancel.is_set():
+                raise Cancelled(f"The engine was stopped while it {doing}.") from None
+            raise
+        return answer
 
     def _answers(self, asked: Iterator[frames.Frame], child: Child, report: Report) -> Iterator[frames.Frame]:
         """The answers to a job without its progress, which is reported, and its error, which is raised."""

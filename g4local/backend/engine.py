@@ -108,8 +108,8 @@ class Engine(Protocol):
         when it can't be loaded.
         """
 
-    def tokenize(self, prompt: Sequence[Segment]) -> list[int]:
-        """The ids of a prompt; EngineError for a special token that the vocabulary lacks."""
+    def tokenize(self, prompt: Sequence[Segment], cancel: Event) -> list[int]:
+        """The ids of a prompt; EngineError for a special token that the vocabulary lacks, Cancelled."""
 
     def generate(
         self, prompt: Sequence[Segment], sampling: Sampling, max_tokens: int, report: Report, cancel: Event

@@ -11,7 +11,7 @@ import typer
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
 from g4local.cli.options import Request
-from g4local.core.errors import UsageError
+from g4local.core.errors import Cancelled, UsageError
 from g4local.core.messages import Json, from_dict
 from g4local.core.prompt import Segment, joined
 
@@ -54,10 +54,12 @@ def _print_for_model(lines: list[str], model: str, ids: bool) -> None:
         info = opened.start(bar.report, cancel)
         bar.stop()
         for number, line in enumerate(lines, 1):
+            if cancel.is_set():
+                raise Cancelled("Printing the prompts was cancelled.")
             segments = _segments(line, number, variant_of(info))
             shown: dict[str, Json] = {"prompt": joined(segments)}
             if ids:
-                shown["ids"] = list[Json](opened.tokenize(segments))
+                shown["ids"] = list[Json](opened.tokenize(segments, cancel))
             output.json_line(shown)
 
 

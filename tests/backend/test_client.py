@@ -8,7 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import pytest
 
@@ -53,7 +53,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> bool:
 def test_the_child_says_what_an_engine_in_this_process_says(demo: Path, engine: WorkerEngine, load: Loader) -> None:
     here = load(demo)
     assert engine.start(silent, Event()) == here.info
-    assert engine.tokenize(chat("hello")) == here.tokenize(chat("hello"))
+    assert engine.tokenize(chat("hello"), Event()) == here.tokenize(chat("hello"))
     there = list(engine.generate(chat("hello"), LONG_ANSWER, 20, silent, Event()))
     said = list(here.generate(chat("hello"), LONG_ANSWER, 20, silent))
     assert there[:-1] == said[:-1]
@@ -61,7 +61,9 @@ def test_the_child_says_what_an_engine_in_this_process_says(demo: Path, engine: 
 
 
 def test_any_text_reaches_the_child(engine: WorkerEngine) -> None:
-    assert engine.tokenize([Segment('\x00 \udcff "\\ \n 🙂')]) == engine.tokenize([Segment('\x00 ? "\\ \n 🙂')])
+    assert engine.tokenize([Segment('\x00 \udcff "\\ \n 🙂')], Event()) == engine.tokenize(
+        [Segment('\x00 ? "\\ \n 🙂')], Event()
+    )
 
 
 def test_loading_and_prefill_are_reported(demo: Path, worker: WorkerLoader) -> None:
@@ -85,13 +87,13 @@ def test_errors_of_the_child_arrive_as_they_were_raised(
     demo: Path, engine: WorkerEngine, worker: WorkerLoader, tmp_path: Path
 ) -> None:
     with pytest.raises(EngineError, match=r"<\|nonsense\|>"):
-        engine.tokenize([special("<|nonsense|>")])
+        engine.tokenize([special("<|nonsense|>")], Event())
     with pytest.raises(ContextFull) as full:
         list(engine.generate(chat(words(1, 1000)), GREEDY, 0, silent, Event()))
     assert full.value.hint
     with pytest.raises(UsageError):
         list(engine.generate(chat("hello"), Sampling(top_k=-1), 0, silent, Event()))
-    assert engine.tokenize(chat("hello"))
+    assert engine.tokenize(chat("hello"), Event())
     with pytest.raises(ModelNotFound):
         worker(tmp_path / "none.gguf").start(silent, Event())
     (tmp_path / "bad.gguf").write_bytes(b"FUGG")
@@ -205,6 +207,22 @@ def test_cancel_in_a_prefill_ends_it_before_it_is_done(demo: Path, worker: Worke
     assert cancelled_after < 60 and time.monotonic() - started < 120
 
 
+def test_cancel_while_it_reads_a_text_ends_it_at_once(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo)
+    engine.start(silent, Event())
+    first = engine.pid
+    cancel = Event()
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    Timer(0.1, cancel.set).start()
+    with pytest.raises(Cancelled):
+        engine.tokenize([Segment("a text that takes long")], cancel)
+    assert engine.pid is None and not alive(first)
+    with pytest.raises(Cancelled):
+        engine.tokenize(chat("hello"), cancel)
+    assert engine.tokenize(chat("hello"), Event())
+
+
 def test_cancel_while_it_loads_kills_the_child(demo: Path, worker: WorkerLoader) -> None:
     engine = worker(demo)
     cancel = Event()
@@ -265,7 +283,7 @@ def test_the_child_outlives_the_thread_that_started_it(demo: Path, worker: Worke
     pid = engine.pid
     time.sleep(0.2)
     assert pid and engine.pid == pid
-    assert engine.tokenize(chat("hello"))
+    assert engine.tokenize(chat("hello"), Event())
 
 
 def test_the_terminals_interrupt_does_not_reach_the_child(engine: WorkerEngine) -> None:

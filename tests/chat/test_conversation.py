@@ -75,7 +75,7 @@ def test_a_tool_runs_between_two_rounds_of_one_turn() -> None:
 def test_tokens_and_seconds_are_summed_over_the_rounds() -> None:
     chat, engine = conversation(ADD, "It is 5.")
     end = finish(said(chat, "2 + 3?"))
-    prompts = [len(engine.tokenize(segments)) for segments in engine.prompt_segments]
+    prompts = [len(engine.tokenize(segments, Wish())) for segments in engine.prompt_segments]
     assert end.usage.prompt == sum(prompts)
     assert end.usage.reused > len("Add.")
     assert end.usage.completion == ADD_LENGTH + 1 + len(["It", " is", " 5", ".", "<turn|>"])
