@@ -127,14 +127,18 @@ class _Worker:
     def _listen(self) -> None:
         """Take requests until the parent is gone; then end at once, whatever llama.cpp is doing."""
         parent = os.getppid()
-        pending = b""
+        pending: list[bytes] = []
         while os.getppid() == parent:
             if not select.select([self._requests], [], [], _PARENT_SECONDS)[0]:
                 continue
             data = os.read(self._requests, 1 << 16)
             if not data:
                 break
-            *lines, pending = (pending + data).split(b"\n")
+            pending.append(data)
+            if b"\n" not in data:
+                continue
+            *lines, rest = b"".join(pending).split(b"\n")
+            pending = [rest]
             for line in lines:
                 frame = frames.decode(line)
                 if frame["do"] == "cancel":

@@ -293,29 +293,36 @@ def test_the_terminals_interrupt_does_not_reach_the_child(engine: WorkerEngine) 
     assert completion(list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))).completion_tokens == 1
 
 
-def test_the_child_ends_with_its_parent(demo: Path, probe_cache: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("doing", ["waits", "reads a prompt"])
+def test_the_child_ends_with_its_parent(demo: Path, probe_cache: Path, number: signal.Signals, doing: str) -> None:
     program = textwrap.dedent(
         """
         import sys, time
         from pathlib import Path
         from threading import Event
         from g4local.backend.client import WorkerEngine
-        from g4local.backend.engine import LoadOptions
+        from g4local.backend.engine import LoadOptions, Sampling
         from g4local.core.progress import silent
-        engine = WorkerEngine(LoadOptions(Path(sys.argv[1]), 512, threads=1), cache=Path(sys.argv[2]))
+        from g4local.core.prompt import Segment
+        engine = WorkerEngine(LoadOptions(Path(sys.argv[1]), 4096, threads=1), cache=Path(sys.argv[2]))
         engine.start(silent, Event())
+        if sys.argv[3] == "reads a prompt":
+            tell = lambda progress: print(engine.pid, flush=True)
+            list(engine.generate([Segment("x" * 4000)], Sampling(), 0, tell, Event()))
         print(engine.pid, flush=True)
         time.sleep(600)
         """
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(demo), str(probe_cache)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", program, str(demo), str(probe_cache), doing], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as parent:
         assert parent.stdout
         pid = int(parent.stdout.readline())
         assert alive(pid)
-        parent.kill()
-    assert wait_until(lambda: not alive(pid) or _is_zombie(pid))
+        parent.send_signal(number)
+        assert parent.wait(20) == -number
+    assert wait_until(lambda: not alive(pid) or _is_zombie(pid), 3)
 
 
 def _is_zombie(pid: int) -> bool:
