@@ -81,3 +81,11 @@ def worker(probe_cache: Path, tmp_path: Path) -> Iterator[WorkerLoader]:
     yield made
     for engine in engines:
         engine.close()
+
+
+@pytest.fixture
+def engine(demo: Path, worker: WorkerLoader) -> WorkerEngine:
+    """The built-in model, loaded in a child."""
+    engine = worker(demo)
+    engine.start(silent, Event())
+    return engine

@@ -7,6 +7,8 @@ from g4local.backend.engine import Completion, Piece, Sampling
 from g4local.core.prompt import Segment
 
 GREEDY = Sampling(temperature=0)
+LONG_ANSWER = Sampling(temperature=50.0, top_p=1.0, top_k=0, seed=5)
+"""Says anything, so that an end token comes late."""
 
 
 def special(name: str) -> Segment:

@@ -6,48 +6,21 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 
 import pytest
 
 from g4local.backend import child
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions, Sampling
-from g4local.core.errors import BadGguf, Cancelled, ContextFull, EngineDied, EngineError, ModelNotFound, UsageError
+from g4local.core.errors import BadGguf, ContextFull, EngineDied, EngineError, ModelNotFound, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment
 from tests.backend.conftest import Loader, WorkerLoader
-from tests.backend.prompts import GREEDY, chat, completion, ids, special, words
+from tests.backend.processes import alive, is_zombie, wait_until
+from tests.backend.prompts import GREEDY, LONG_ANSWER, chat, completion, ids, special, words
 from tests.conftest import ROOT
-
-LONG_ANSWER = Sampling(temperature=50.0, top_p=1.0, top_k=0, seed=5)
-"""Says anything, so that an end token comes late."""
-
-
-@pytest.fixture
-def engine(demo: Path, worker: WorkerLoader) -> WorkerEngine:
-    engine = worker(demo)
-    engine.start(silent, Event())
-    return engine
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_the_child_says_what_an_engine_in_this_process_says(demo: Path, engine: WorkerEngine, load: Loader) -> None:
@@ -173,108 +146,6 @@ def test_an_abort_in_llama_cpp_is_told_with_its_reason(demo: Path, probe_cache: 
         engine.start(silent, Event())
 
 
-def test_cancel_ends_an_answer_and_keeps_the_child(engine: WorkerEngine) -> None:
-    cancel = Event()
-    pid = engine.pid
-    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, cancel)
-    said = [next(answer), next(answer)]
-    cancel.set()
-    said += list(answer)
-    assert completion(said).reason == "cancelled"
-    assert engine.pid == pid
-    assert completion(list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))).reason in ("length", "stop")
-
-
-def test_cancel_in_a_prefill_ends_it_before_it_is_done(demo: Path, worker: WorkerLoader) -> None:
-    engine = worker(demo, context=4096)
-    cancel = Event()
-    told: list[Progress] = []
-
-    def cancel_at_once(progress: Progress) -> None:
-        told.append(progress)
-        cancel.set()
-
-    prompt = chat(words(1, 750))
-    started = time.monotonic()
-    said = list(
-        engine.generate(prompt, GREEDY, 0, lambda p: cancel_at_once(p) if p.stage == "prefill" else None, cancel)
-    )
-    cancelled_after = time.monotonic() - started
-    assert completion(said).reason == "cancelled" and len(said) == 1
-    assert told[-1].done < told[-1].total > 1000
-    started = time.monotonic()
-    assert len(ids(engine.generate(prompt, GREEDY, 1, silent, Event()))) == 1
-    assert cancelled_after < 60 and time.monotonic() - started < 120
-
-
-def test_cancel_while_it_reads_a_text_ends_it_at_once(demo: Path, worker: WorkerLoader) -> None:
-    engine = worker(demo)
-    engine.start(silent, Event())
-    first = engine.pid
-    cancel = Event()
-    assert first
-    os.kill(first, signal.SIGSTOP)
-    Timer(0.1, cancel.set).start()
-    with pytest.raises(Cancelled):
-        engine.tokenize([Segment("a text that takes long")], cancel)
-    assert engine.pid is None and not alive(first)
-    with pytest.raises(Cancelled):
-        engine.tokenize(chat("hello"), cancel)
-    assert engine.tokenize(chat("hello"), Event())
-
-
-def test_cancel_while_it_loads_kills_the_child(demo: Path, worker: WorkerLoader) -> None:
-    engine = worker(demo)
-    cancel = Event()
-    seen: list[int | None] = []
-
-    def on_progress(progress: Progress) -> None:
-        seen.append(engine.pid)
-        cancel.set()
-
-    with pytest.raises(Cancelled):
-        engine.start(on_progress, cancel)
-    assert engine.pid is None and seen[0] and not alive(seen[0])
-    with pytest.raises(Cancelled):
-        engine.start(silent, cancel)
-    assert engine.start(silent, Event()).architecture == "gemma4"
-
-
-def test_a_cancel_that_was_there_before_gives_a_cancelled_answer_and_no_token(engine: WorkerEngine) -> None:
-    cancel = Event()
-    cancel.set()
-    said = list(engine.generate(chat("hello"), LONG_ANSWER, 0, silent, cancel))
-    assert completion(said).reason == "cancelled"
-    with pytest.raises(Cancelled):
-        engine.start(silent, cancel)
-
-
-def test_an_answer_that_nobody_waits_for_stops(engine: WorkerEngine) -> None:
-    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
-    next(answer)
-    del answer
-    said = list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))
-    assert completion(said).completion_tokens <= 2
-
-
-def test_a_late_cancel_does_not_reach_the_next_answer(engine: WorkerEngine) -> None:
-    process = engine._child
-    assert process is not None
-    list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))
-    for job in (1, 2):
-        process._send({"job": job, "do": "cancel"})
-    assert completion(list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))).reason != "cancelled"
-
-
-def test_closing_from_another_thread_ends_an_answer(engine: WorkerEngine) -> None:
-    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
-    next(answer)
-    Thread(target=engine.close).start()
-    with pytest.raises(Cancelled, match="closed"):
-        list(answer)
-    assert engine.pid is None
-
-
 def test_the_child_outlives_the_thread_that_started_it(demo: Path, worker: WorkerLoader) -> None:
     engine = worker(demo)
     starter = Thread(target=engine.start, args=(silent, Event()))
@@ -322,15 +193,7 @@ def test_the_child_ends_with_its_parent(demo: Path, probe_cache: Path, number: s
         assert alive(pid)
         parent.send_signal(number)
         assert parent.wait(20) == -number
-    assert wait_until(lambda: not alive(pid) or _is_zombie(pid), 3)
-
-
-def _is_zombie(pid: int) -> bool:
-    """Whether it has ended, and the init process of this container has not looked yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False
+    assert wait_until(lambda: not alive(pid) or is_zombie(pid), 3)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")

@@ -1,0 +1,119 @@
+"""A wish to stop ends what the child does, at once and without harm to what comes after."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from threading import Event, Thread, Timer
+
+import pytest
+
+from g4local.backend.client import WorkerEngine
+from g4local.core.errors import Cancelled
+from g4local.core.progress import Progress, silent
+from g4local.core.prompt import Segment
+from tests.backend.conftest import WorkerLoader
+from tests.backend.processes import alive
+from tests.backend.prompts import GREEDY, LONG_ANSWER, chat, completion, ids, words
+
+
+def test_cancel_ends_an_answer_and_keeps_the_child(engine: WorkerEngine) -> None:
+    cancel = Event()
+    pid = engine.pid
+    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, cancel)
+    said = [next(answer), next(answer)]
+    cancel.set()
+    said += list(answer)
+    assert completion(said).reason == "cancelled"
+    assert engine.pid == pid
+    assert completion(list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))).reason in ("length", "stop")
+
+
+def test_cancel_in_a_prefill_ends_it_before_it_is_done(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo, context=4096)
+    cancel = Event()
+    told: list[Progress] = []
+
+    def cancel_at_once(progress: Progress) -> None:
+        told.append(progress)
+        cancel.set()
+
+    prompt = chat(words(1, 750))
+    started = time.monotonic()
+    said = list(
+        engine.generate(prompt, GREEDY, 0, lambda p: cancel_at_once(p) if p.stage == "prefill" else None, cancel)
+    )
+    cancelled_after = time.monotonic() - started
+    assert completion(said).reason == "cancelled" and len(said) == 1
+    assert told[-1].done < told[-1].total > 1000
+    started = time.monotonic()
+    assert len(ids(engine.generate(prompt, GREEDY, 1, silent, Event()))) == 1
+    assert cancelled_after < 60 and time.monotonic() - started < 120
+
+
+def test_cancel_while_it_reads_a_text_ends_it_at_once(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo)
+    engine.start(silent, Event())
+    first = engine.pid
+    cancel = Event()
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    Timer(0.1, cancel.set).start()
+    with pytest.raises(Cancelled):
+        engine.tokenize([Segment("a text that takes long")], cancel)
+    assert engine.pid is None and not alive(first)
+    with pytest.raises(Cancelled):
+        engine.tokenize(chat("hello"), cancel)
+    assert engine.tokenize(chat("hello"), Event())
+
+
+def test_cancel_while_it_loads_kills_the_child(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo)
+    cancel = Event()
+    seen: list[int | None] = []
+
+    def on_progress(progress: Progress) -> None:
+        seen.append(engine.pid)
+        cancel.set()
+
+    with pytest.raises(Cancelled):
+        engine.start(on_progress, cancel)
+    assert engine.pid is None and seen[0] and not alive(seen[0])
+    with pytest.raises(Cancelled):
+        engine.start(silent, cancel)
+    assert engine.start(silent, Event()).architecture == "gemma4"
+
+
+def test_a_cancel_that_was_there_before_gives_a_cancelled_answer_and_no_token(engine: WorkerEngine) -> None:
+    cancel = Event()
+    cancel.set()
+    said = list(engine.generate(chat("hello"), LONG_ANSWER, 0, silent, cancel))
+    assert completion(said).reason == "cancelled"
+    with pytest.raises(Cancelled):
+        engine.start(silent, cancel)
+
+
+def test_an_answer_that_nobody_waits_for_stops(engine: WorkerEngine) -> None:
+    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
+    next(answer)
+    del answer
+    said = list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))
+    assert completion(said).completion_tokens <= 2
+
+
+def test_a_late_cancel_does_not_reach_the_next_answer(engine: WorkerEngine) -> None:
+    process = engine._child
+    assert process is not None
+    list(engine.generate(chat("hello"), GREEDY, 1, silent, Event()))
+    for job in (1, 2):
+        process._send({"job": job, "do": "cancel"})
+    assert completion(list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))).reason != "cancelled"
+
+
+def test_closing_from_another_thread_ends_an_answer(engine: WorkerEngine) -> None:
+    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
+    next(answer)
+    Thread(target=engine.close).start()
+    with pytest.raises(Cancelled, match="closed"):
+        list(answer)
+    assert engine.pid is None
