@@ -1,5 +1,6 @@
 """`g4local convert`: a Hugging Face checkpoint becomes a GGUF."""
 
+from collections import Counter
 from os import environ
 from pathlib import Path
 from threading import Event
@@ -97,8 +98,5 @@ def _print_plan(plan: "Plan", as_json: bool) -> None:
 
 
 def _summary(plan: "Plan") -> dict[str, Json]:
-    types: dict[str, Json] = {}
-    for tensor in plan.tensors:
-        count = types.get(tensor.type.name, 0)
-        types[tensor.type.name] = (count if isinstance(count, int) else 0) + 1
-    return {"quant": plan.recipe.name, "data_bytes": plan.nbytes, "types": types}
+    types = Counter(tensor.type.name for tensor in plan.tensors)
+    return {"quant": plan.recipe.name, "data_bytes": plan.nbytes, "types": dict[str, Json](types)}
