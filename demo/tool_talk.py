@@ -23,6 +23,10 @@ MISSING = {
     "list_files": "I can't see files here. Start with --tools (or --tool list_files) and I will look.",
     "read_file": "I can't read files here. Start with --tools (or --tool read_file) and I will read it.",
 }
+_ASKED = (50, 20, 12, 18)
+"""How often the evaluation asks for a calculation, the time, a folder and a file."""
+_TAUGHT = (38, 20, 18, 24)
+"""How often training does: more names of files and folders, which are the hardest to copy."""
 _MOST_NAMES = 6
 _LETTERS = re.compile("[A-Za-z]+")
 _REFUSED = "error: refused by the user"
@@ -30,7 +34,7 @@ _REFUSED = "error: refused by the user"
 
 def conversation(random: Random, unseen: bool) -> Conversation:
     """A question for a tool, with the tool declared or (sometimes) not."""
-    maker = random.choices((_calculate, _clock, _list, _read), (50, 20, 12, 18))[0]
+    maker = random.choices((_calculate, _clock, _list, _read), _ASKED if unseen else _TAUGHT)[0]
     made = maker(random, unseen)
     assert made.call is not None
     if random.random() < 0.12:

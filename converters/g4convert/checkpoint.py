@@ -105,6 +105,11 @@ def read(folder: Path) -> Checkpoint:
     """Read what a folder holds, but no weight; BadCheckpoint when a file is missing, cut off or inconsistent."""
     if not folder.is_dir():
         raise BadCheckpoint(f"There is no folder {folder}.", "Give a folder that was downloaded from Hugging Face.")
+    if not (folder / "config.json").exists() and not any(folder.glob("*.safetensors")):
+        raise BadCheckpoint(
+            f"{folder} holds no checkpoint: it has neither config.json nor safetensors files.",
+            "Give a folder that was downloaded from Hugging Face.",
+        )
     config = read_json(folder / "config.json")
     index = folder / INDEX
     tensors = _indexed(folder, index) if index.is_file() else _listed(folder)

@@ -79,6 +79,11 @@ class Conversation:
         self._approve = approve
         self._age_is_told = False
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the last turn has no answer yet, so that `resume` can go on with it."""
+        return bool(self.messages) and (self.messages[-1].role in ("user", "tool") or bool(unanswered(self.messages)))
+
     def load(self, report: Report, cancel: Wish) -> EngineInfo:
         """Load the model now, instead of with the first question; the errors of `Engine.start`."""
         return self._engine.start(report, cancel)
@@ -104,7 +109,7 @@ class Conversation:
 
         The rounds and the equal calls are counted anew. UsageError when the history ends in an answer.
         """
-        if not self.messages or not (self.messages[-1].role in ("user", "tool") or unanswered(self.messages)):
+        if not self.unfinished:
             raise UsageError("There is no unfinished turn.", "Ask something, or retry the last answer.")
         yield from self._turn(Turn(report, cancel))
 

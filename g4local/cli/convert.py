@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g4local.cli import options, output
+from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
 from g4local.core.errors import ModelNotFound, UsageError
 from g4local.core.messages import Json
@@ -25,7 +25,14 @@ def convert(
         typer.Option("--output", "-o", metavar="FILE", help="The GGUF; without it, a file in the models folder."),
     ] = None,
     quant: Annotated[
-        str, typer.Option("--quant", "-q", metavar="NAME", help="BF16, F16, F32, Q8_0, Q4_0 or Q4_K_M, among others.")
+        str,
+        typer.Option(
+            "--quant",
+            "-q",
+            metavar="NAME",
+            help="BF16, F16, F32, Q8_0, Q4_0 or Q4_K_M, among others.",
+            autocompletion=completion.quants,
+        ),
     ] = "Q4_K_M",
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be written, and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Write over a file that is there.")] = False,

@@ -39,9 +39,8 @@ def ls(
         output.json_line(list[Json](entries))
     else:
         heads = ("name", "quant", "size", "modified")
-        output.table(
-            [head.upper() for head in heads], [[str(entry[head] or "-") for head in heads] for entry in entries]
-        )
+        rows = [{**entry, "modified": str(entry["modified"])[:10]} for entry in entries]
+        output.table([head.upper() for head in heads], [[str(row[head] or "-") for head in heads] for row in rows])
 
 
 def show(model: options.Model, quant: options.Quant = None, as_json: options.AsJson = False) -> None:

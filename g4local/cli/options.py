@@ -11,14 +11,25 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from g4local.backend.engine import RANGES
+from g4local.cli import completion
 
 Model = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="demo, a name that `ls` shows, a GGUF, or a checkpoint folder."),
+    typer.Argument(
+        metavar="MODEL",
+        help="demo, a name that `ls` shows, a GGUF, or a checkpoint folder.",
+        autocompletion=completion.models,
+    ),
 ]
 Quant = Annotated[
     str | None,
-    typer.Option("--quant", "-q", metavar="NAME", help="Quantization of a checkpoint folder, such as Q4_K_M."),
+    typer.Option(
+        "--quant",
+        "-q",
+        metavar="NAME",
+        help="Quantization of a checkpoint folder, such as Q4_K_M.",
+        autocompletion=completion.quants,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 
@@ -47,7 +58,14 @@ class Request:
     think: Annotated[bool, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = False
     tools: Annotated[bool, typer.Option("--tools", help="Offer every tool to the model.")] = False
     tool: Annotated[
-        list[str] | None, typer.Option("--tool", "-T", metavar="NAME", help="Offer this tool (repeatable).")
+        list[str] | None,
+        typer.Option(
+            "--tool",
+            "-T",
+            metavar="NAME",
+            help="Offer this tool (repeatable).",
+            autocompletion=completion.tools,
+        ),
     ] = None
     folder: Annotated[
         Path,
@@ -67,9 +85,12 @@ class Request:
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", "-n", min=0, max=_MOST, help="Longest reply; 0 is as long as there is room.")
     ] = 0
-    ctx: Annotated[int, typer.Option("--ctx", min=0, max=_MOST, help="Tokens of context; 0 is all the model can.")] = (
-        4096
-    )
+    ctx: Annotated[
+        int,
+        typer.Option(
+            "--ctx", min=0, max=_MOST, help="Tokens of context, in steps of 256; 0 is all that the model can."
+        ),
+    ] = 4096
     threads: Annotated[
         int, typer.Option("--threads", "-t", min=0, max=512, help="CPU threads; 0 is what suits here.")
     ] = 0

@@ -37,15 +37,17 @@ def prompt(
     """
     if ids and model is None:
         raise UsageError("Token ids need a vocabulary.", "Name a model with --model.")
-    lines = _lines(file)
+    lines = [(number, line) for number, line in enumerate(_lines(file), 1) if line.strip()]
+    if not lines:
+        raise UsageError(f"{file} holds no prompt.", '{"messages": [{"role": "user", "content": "Hi"}]}')
     if model is None:
-        for number, line in enumerate(lines, 1):
+        for number, line in lines:
             output.json_line({"prompt": joined(_segments(line, number, "large"))})
     else:
         _print_for_model(lines, model, ids)
 
 
-def _print_for_model(lines: list[str], model: str, ids: bool) -> None:
+def _print_for_model(lines: list[tuple[int, str]], model: str, ids: bool) -> None:
     from g4local.chat.template import variant_of
     from g4local.cli.opening import engine
 
@@ -53,7 +55,7 @@ def _print_for_model(lines: list[str], model: str, ids: bool) -> None:
     with output.Bar() as bar, interruptible(cancel), engine(Request(model), bar.report, cancel) as opened:
         info = opened.start(bar.report, cancel)
         bar.stop()
-        for number, line in enumerate(lines, 1):
+        for number, line in lines:
             if cancel.is_set():
                 raise Cancelled("Printing the prompts was cancelled.")
             segments = _segments(line, number, variant_of(info))
@@ -68,7 +70,7 @@ def _lines(file: str) -> list[str]:
         text = _stdin() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} can't be read: {error}.", "Give a UTF-8 file with a JSON object a line.") from error
-    return text.removesuffix("\n").split("\n")
+    return text.split("\n")
 
 
 def _stdin() -> str:

@@ -41,7 +41,10 @@ def run(
         bool, typer.Option("--stream-json", help="Print each event as a JSON line, and that object last.")
     ] = False,
 ) -> None:
-    """Ask a model once. The answer goes to stdout, everything else to stderr."""
+    """Ask a model once; without a question, at a terminal, it is a chat.
+
+    The answer goes to stdout, everything else to stderr.
+    """
     words = prompt or []
     if as_json or stream_json:
         outcome = _for_scripts(request, words, raw=raw, stream=stream_json)

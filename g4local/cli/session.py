@@ -60,7 +60,7 @@ class Session:
         if outcome.error:
             raise outcome.error
         if outcome.finished and outcome.finished.reason == "cancelled":
-            output.note("Stopped. /retry asks again.")
+            output.note("Stopped. /retry asks again" + (", /continue goes on." if self._talk.unfinished else "."))
         if outcome.finished and self._stats:
             print_stats(outcome.finished)
 
@@ -71,25 +71,31 @@ class Session:
         output.note('  """          begin and end a question of several lines')
 
     def _set(self, argument: str) -> None:
-        """show or change settings: /set temperature 0.5, /set system TEXT, /set seed (none), /set stats on"""
+        """show or change settings: /set, /set temperature, /set temperature 0.5, /set seed none"""
         name, _, value = argument.removeprefix("parameter ").strip().partition(" ")
         name, value = name.replace("-", "_"), value.strip()
-        options = self._talk.options
-        if not name:
-            self._show_settings()
-        elif name == "system":
-            self._talk.options = replace(options, system=value)
+        settings = self._settings()
+        if name and name not in settings:
+            raise UsageError(f"There is no setting {name!r}.", f"Settings: {', '.join(settings)}.")
+        if value:
+            self._change(name, value)
+        for each, now in self._settings().items():
+            if name in ("", each):
+                output.note(f"  {each:<16}{'none' if now in (None, '') else now}")
+
+    def _change(self, name: str, value: str) -> None:
+        options, none = self._talk.options, value == "none"
+        if name == "system":
+            self._talk.options = replace(options, system="" if none else value)
         elif name == "stats":
             self._stats = _switch(value, self._stats)
         elif name == "max_tokens":
             self._talk.options = replace(options, max_tokens=int(_number(name, value, 0, _MOST_TOKENS, whole=True)))
-        elif name in RANGES:
+        else:
             low, high = RANGES[name]
-            is_drawn = name == "seed" and not value
+            is_drawn = name == "seed" and none
             changed: dict[str, Any] = {name: None if is_drawn else _number(name, value, low, high, name in _WHOLE)}
             self._talk.options = replace(options, sampling=replace(options.sampling, **changed))
-        else:
-            raise UsageError(f"There is no setting {name!r}.", f"Settings: {', '.join(self._settings())}.")
 
     def _think(self, argument: str) -> None:
         """let the model think before it answers: /think on, /think off"""
@@ -119,7 +125,7 @@ class Session:
         self._turn(self._talk.retry(report=self._bar.report, cancel=self._cancel))
 
     def _continue(self, argument: str) -> None:
-        """go on where a turn broke off: run the calls that nobody answered, and ask the model"""
+        """go on with a turn that broke off before its answer, with what the tools said so far"""
         self._turn(self._talk.resume(report=self._bar.report, cancel=self._cancel))
 
     def _undo(self, argument: str) -> None:
@@ -146,10 +152,6 @@ class Session:
             "stats": "on" if self._stats else "off",
             **{name: getattr(options.sampling, name) for name in RANGES},
         }
-
-    def _show_settings(self) -> None:
-        for name, value in self._settings().items():
-            output.note(f"  {name:<16}{'(drawn anew)' if value is None else value}")
 
 
 _COMMANDS: dict[str, Callable[[Session, str], None]] = {

@@ -35,6 +35,8 @@ class Outcome:
     text: str = ""
     thought: str = ""
     tool_calls: list[Json] = field(default_factory=list)
+    malformed: bool = False
+    """Whether the model wrote a tool call that can't be read."""
     warnings: list[str] = field(default_factory=list)
     finished: TurnFinished | None = None
     error: G4Error | None = None
@@ -50,7 +52,9 @@ class Outcome:
             return Cancelled.exit_code
         if self.finished.context_full:
             return ContextFull.exit_code
-        return EXIT_LENGTH if self.finished.reason == "length" else 0
+        if self.finished.reason == "length":
+            return EXIT_LENGTH
+        return 1 if self.malformed and not self.text.strip() else 0
 
 
 def follow(events: Iterable[Event], show: Callable[[Event], None], outcome: Outcome | None = None) -> Outcome:
@@ -91,7 +95,7 @@ class Screen:
                 output.aside(f"{'←' if result.ok else '✗'} {_shortened(result.value)}\n")
             case MalformedCall(raw):
                 self._fresh_line()
-                output.warning(f"The model wrote a tool call that can't be read: {raw}")
+                output.warning(_unreadable(raw))
             case Warned(message):
                 self._fresh_line()
                 output.warning(message)
@@ -184,13 +188,18 @@ def _add(outcome: Outcome, event: Event) -> None:
         case ToolFinished(call, result):
             outcome.tool_calls.append({**_call_object(call), "result": result.value, "ok": result.ok})
         case MalformedCall(raw):
-            outcome.warnings.append(f"malformed tool call: {raw}")
+            outcome.malformed = True
+            outcome.warnings.append(_unreadable(raw))
         case Warned(message):
             outcome.warnings.append(message)
         case TurnFinished():
             outcome.finished = event
         case TurnStarted() | ToolRequested():
             pass
+
+
+def _unreadable(raw: str) -> str:
+    return f"The model wrote a tool call that can't be read: {raw}"
 
 
 def _speeds(finished: TurnFinished) -> tuple[float, float]:

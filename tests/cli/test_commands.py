@@ -284,6 +284,12 @@ def test_prompts_are_printed_as_the_model_sees_them(g4local: Run, tmp_path: Path
     assert printed == [{"prompt": json.loads(line)["prompt"]} for line in golden]
 
 
+def test_blank_lines_are_no_prompts_but_are_counted(g4local: Run) -> None:
+    line = json.dumps({"messages": [{"role": "user", "content": "hello"}]})
+    assert len(g4local("prompt", "-", stdin=f"{line}\n\n{line}\n\n").stdout.splitlines()) == 2
+    assert "Line 3" in told(g4local("prompt", "-", stdin="\n\n{\n"), 2)
+
+
 def test_a_prompt_that_can_not_be_written_as_it_is_is_escaped(g4local: Run) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "half \ud83d"}]})
     assert "half \ud83d<turn|>" in json.loads(g4local("prompt", "-", stdin=line).stdout)["prompt"]

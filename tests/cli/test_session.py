@@ -88,6 +88,24 @@ def test_the_system_prompt_and_thinking_are_in_the_next_prompt(tmp_path: Path) -
     assert engine.prompts[0].startswith("<bos><|turn>system\n<|think|>\nTalk like a pirate.<turn|>\n")
 
 
+def test_a_setting_is_shown_by_its_name_and_taken_back_by_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session, talk, _ = opened(tmp_path)
+    session.take("/set seed 7")
+    session.take("/set system Be brief.")
+    assert (talk.options.sampling.seed, talk.options.system) == (7, "Be brief.")
+    capsys.readouterr()
+    session.take("/set seed")
+    assert capsys.readouterr().err.split() == ["seed", "7"]
+    session.take("/set seed none")
+    session.take("/set system none")
+    assert (talk.options.sampling.seed, talk.options.system) == (None, "")
+    capsys.readouterr()
+    session.take("/set")
+    assert {line.split()[0] for line in capsys.readouterr().err.splitlines()} >= {"system", "seed", "stats", "top_k"}
+
+
 def test_tools_are_chosen_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     session, talk, _ = opened(tmp_path)
     session.take("/tools clock calculate")

@@ -1,6 +1,7 @@
 """What the terminal and scripts make of a turn's events."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,8 @@ def test_an_error_keeps_what_came_before_it() -> None:
         (finished("length", context_full=True), 5),
         (finished("cancelled"), 130),
         (finished("tool_calls"), 1),
+        (replace(finished("stop"), malformed=True), 1),
+        (replace(finished("stop"), malformed=True, text="Here it is."), 0),
         (Outcome(error=ContextFull("full")), 5),
         (Outcome(), 1),
     ],

@@ -1,0 +1,46 @@
+"""What the shell offers when Tab is pressed: models, quants and tools by name, and paths where a model may be one."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from os import environ
+from pathlib import Path
+
+
+def models(incomplete: str) -> list[str]:
+    """Names of models here, then GGUFs and folders on the disk."""
+    from g4local import library
+    from g4local.settings import paths
+
+    named = _beginning(incomplete, (model.name for model in library.listed(paths(environ))))
+    return [*named, *_beginning(incomplete, _paths(incomplete[: incomplete.rfind(os.sep) + 1]))]
+
+
+def quants(incomplete: str) -> list[str]:
+    """Names of recipes, in capitals or not, as they are begun."""
+    from g4convert.quants import RECIPES
+
+    return _beginning(incomplete, [*RECIPES, *map(str.lower, RECIPES)] if incomplete else RECIPES)
+
+
+def tools(incomplete: str) -> list[str]:
+    """Names of tools."""
+    from g4local.tools.registry import available
+
+    return _beginning(incomplete, (tool.name for tool in available(Path())[0]))
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _paths(folder: str) -> Iterable[str]:
+    """What a model may be in a folder, as it would be typed; the folder ends in a slash, or is empty."""
+    with suppress(OSError):
+        for entry in sorted(os.scandir(folder or "."), key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield folder + entry.name + os.sep
+            elif entry.name.endswith(".gguf"):
+                yield folder + entry.name
