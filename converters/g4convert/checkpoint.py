@@ -47,6 +47,11 @@ class SourceTensor:
     """Bytes from the beginning of the file."""
 
     @property
+    def rows(self) -> int:
+        """Rows, counted over all other dimensions."""
+        return prod(self.shape[:-1])
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the data."""
         return prod(self.shape) * DTYPE_NBYTES[self.dtype]

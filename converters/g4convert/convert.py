@@ -36,12 +36,23 @@ class Job:
     """Of the GGUF, in the file's order."""
 
 
-def convert(folder: Path, target: Path, recipe: str, report: Report, cancel: Event, threads: int = 0) -> Converted:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a recipe is carried out."""
+
+    threads: int = 0
+    """0: all cores."""
+
+
+def convert(
+    folder: Path, target: Path, recipe: str, report: Report, cancel: Event, options: Options | None = None
+) -> Converted:
     """Write the GGUF of a checkpoint; the target appears whole or not at all.
 
-    Threads of 0 takes all cores. Raises BadCheckpoint, UnknownArchitecture, UsageError (recipe or target), Cancelled,
+    Raises BadCheckpoint, UnknownArchitecture, UsageError (recipe or target), Cancelled,
     or G4Error when it can't be written.
     """
+    options = options or Options()
     job = prepare(folder, recipe)
     if target.resolve() in {tensor.path.resolve() for tensor in job.source.tensors.values()}:
         raise UsageError(f"{target} is a file of the checkpoint itself.", "Give another name.")
@@ -49,7 +60,7 @@ def convert(folder: Path, target: Path, recipe: str, report: Report, cancel: Eve
     nbytes = len(head) + job.plan.nbytes
     with writer.beside(target, nbytes) as file, checkpoint.rows(job.source) as rows:
         file.write(head)
-        writer.write(file, job.plan, rows, threads or os.cpu_count() or 1, report, cancel)
+        writer.write(file, job.plan, rows, options.threads or os.cpu_count() or 1, report, cancel)
         file.flush()
         verify.check(Path(file.name), job.plan, job.keys)
     return Converted(target, nbytes, job.plan)

@@ -29,6 +29,10 @@ class Rule:
     required: bool = True
     make: Callable[[], Floats] | None = None
     """Gives the values of a tensor that the checkpoint does not have."""
+    source_shape: tuple[int, ...] | None = None
+    """The shape in the checkpoint, where it is another."""
+    transform: Callable[[Floats], Floats] | None = None
+    """Makes the values of the tensor from those of the checkpoint's, both flat; the tensor is then read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,12 @@ class TensorPlan:
     source: SourceTensor | None
     """None when the values are made."""
     make: Callable[[], Floats] | None = field(default=None, repr=False, compare=False)
+    transform: Callable[[Floats], Floats] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it can't be converted row by row."""
+        return self.make is not None or self.transform is not None
 
     @property
     def row(self) -> int:
@@ -129,7 +139,7 @@ def make(matched: Match, recipe: Recipe, layers: int, experts: int) -> Plan:
     types = quants.choose(recipe, [rule for rule, _ in pairs], layers, experts)
     entries, offset = [], 0
     for (rule, source), kind in zip(pairs, types, strict=True):
-        entry = TensorPlan(rule.name, rule.shape, rule.role, kind, offset, source, rule.make)
+        entry = TensorPlan(rule.name, rule.shape, rule.role, kind, offset, source, rule.make, rule.transform)
         entries.append(entry)
         offset = padded(offset + entry.nbytes)
     return Plan(recipe, tuple(entries), matched.skipped)
@@ -145,9 +155,10 @@ def _without_prefix(name: str, prefixes: Sequence[str]) -> str:
 
 
 def _check(rule: Rule, tensor: SourceTensor) -> None:
-    if tensor.shape != rule.shape:
+    shape = rule.source_shape or rule.shape
+    if tensor.shape != shape:
         raise BadCheckpoint(
-            f"The tensor {tensor.name!r} is {list(tensor.shape)}, but config.json makes it {list(rule.shape)}.",
+            f"The tensor {tensor.name!r} is {list(tensor.shape)}, but config.json makes it {list(shape)}.",
             "config.json and the weights are not of the same model.",
         )
     if tensor.dtype not in FLOATS:

@@ -12,35 +12,21 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any, BinaryIO
 
-import numpy as np
-
-from g4convert import ggml
+from g4convert import encode
 from g4convert.checkpoint import Rows
+from g4convert.encode import Slab
 from g4convert.gguf import FORMATS, MAGIC, VERSION, Value, ValueType
-from g4convert.plan import Plan, TensorPlan, padded
+from g4convert.plan import Plan, padded
 from g4convert.quants import FLOATS, dims
-from g4convert.transforms import rounded_to_bf16, widened
 from g4local.core.errors import BadCheckpoint, Busy, Cancelled, G4Error, UsageError
 from g4local.core.progress import Progress, Report
 
 _SLAB = 1 << 19
 """Values that are converted at once, if a row is not longer."""
-_LARGEST = 1e16
-"""Of a value to be quantized: ggml sums squares in float32."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slab:
-    """Some rows of a tensor."""
-
-    tensor: TensorPlan
-    first: int
-    count: int
 
 
 @contextmanager
@@ -83,13 +69,14 @@ def write(file: BinaryIO, plan: Plan, source: Rows, threads: int, report: Report
     """Append the data of all tensors; Cancelled when asked to stop, BadCheckpoint for values that are no numbers."""
     pending: deque[tuple[Slab, Future[bytes]]] = deque()
     slabs = _slabs(plan)
+    quantizes = plan.recipe.base not in FLOATS
     done = 0
     report(Progress("convert", 0, plan.nbytes, "bytes"))
     with ThreadPoolExecutor(threads, "g4convert") as pool:
         try:
             while True:
                 while len(pending) < 2 * threads and (slab := next(slabs, None)):
-                    pending.append((slab, pool.submit(_converted, slab, source, plan)))
+                    pending.append((slab, pool.submit(encode.encoded, slab, source, quantizes=quantizes)))
                 if not pending:
                     break
                 if cancel.is_set():
@@ -120,45 +107,9 @@ def _check_place(target: Path, nbytes: int) -> None:
 
 def _slabs(plan: Plan) -> Iterator[Slab]:
     for tensor in plan.tensors:
-        count = max(1, _SLAB // tensor.row)
+        count = tensor.rows if tensor.is_whole else max(1, _SLAB // tensor.row)
         for first in range(0, tensor.rows, count):
             yield Slab(tensor, first, min(count, tensor.rows - first))
-
-
-def _converted(slab: Slab, source: Rows, plan: Plan) -> bytes:
-    """The bytes of a slab, with the padding that follows the tensor after its last one.
-
-    Quantized types take the values that a BF16 file would hold, so that one pass gives the bytes of two. Values are
-    looked at before, since some quantizers turn too large ones into zeros, and after, for their scales.
-    """
-    tensor = slab.tensor
-    if tensor.make is not None:
-        raw, dtype = tensor.make().tobytes(), "F32"
-    else:
-        assert tensor.source is not None
-        raw, dtype = source.read(tensor.source, slab.first, slab.count), tensor.source.dtype
-    values = widened(raw, dtype)
-    most = _LARGEST if tensor.type.name not in FLOATS else np.finfo(np.float32).max
-    _expect((np.abs(values) <= most).all(), tensor)
-    if dtype == tensor.type.name:
-        content = raw
-    else:
-        if plan.recipe.base not in FLOATS and tensor.type.name != "F32" and dtype != "BF16":
-            values = rounded_to_bf16(values)
-        data = ggml.quantized(values, tensor.row, tensor.type)
-        _expect(ggml.is_valid(data, tensor.type), tensor)
-        content = data.tobytes()
-    last = slab.first + slab.count == tensor.rows
-    return content + bytes(padded(tensor.nbytes) - tensor.nbytes) if last else content
-
-
-def _expect(numbers: bool | np.bool_, tensor: TensorPlan) -> None:
-    if not numbers:
-        name = tensor.source.name if tensor.source else tensor.name
-        raise BadCheckpoint(
-            f"The tensor {name!r} has values that are infinite, not a number, or too large for {tensor.type.name}.",
-            "The checkpoint is damaged, or the recipe does not suit it.",
-        )
 
 
 def _value(value: Value) -> bytes:

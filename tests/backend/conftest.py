@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from g4convert.convert import convert
+from g4convert.convert import Options, convert
 from g4local.backend import machine
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions
@@ -39,7 +39,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         target = folder / f"{kind}.gguf"
         if not target.exists():
             source = checkpoints.write(folder / kind, checkpoints.make(kind, max_position_embeddings=4096))
-            convert(source, target, "BF16", silent, Event(), 1)
+            convert(source, target, "BF16", silent, Event(), Options(threads=1))
         return target
 
     return made
@@ -49,7 +49,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in model, quantized; no test may depend on what it says."""
     target = tmp_path_factory.mktemp("demo") / "demo.gguf"
-    convert(ROOT / "g4local" / "demo", target, "Q4_K_M", silent, Event(), 1)
+    convert(ROOT / "g4local" / "demo", target, "Q4_K_M", silent, Event(), Options(threads=1))
     return target
 
 

@@ -31,7 +31,7 @@ VARIANTS: dict[str, tuple[checkpoints.Kind, dict[str, object]]] = {
 
 def converted(folder: Path, recipe: str, threads: int = 2) -> Path:
     target = folder.with_name(f"{folder.name}-{recipe}.gguf")
-    convert.convert(folder, target, recipe, silent, Event(), threads)
+    convert.convert(folder, target, recipe, silent, Event(), convert.Options(threads=threads))
     return target
 
 

@@ -1,0 +1,73 @@
+"""Some rows of a tensor, from the bytes of the checkpoint to those of the GGUF.
+
+read -> widen to float32 -> transform -> round to BF16 -> quantize
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from g4convert import ggml
+from g4convert.checkpoint import Rows
+from g4convert.plan import TensorPlan, padded
+from g4convert.quants import FLOATS
+from g4convert.transforms import rounded_to_bf16, widened
+from g4local.core.errors import BadCheckpoint
+
+_LARGEST = 1e16
+"""Of a value to be quantized: ggml sums squares in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """Some rows of a tensor."""
+
+    tensor: TensorPlan
+    first: int
+    count: int
+
+
+def encoded(slab: Slab, source: Rows, *, quantizes: bool) -> bytes:
+    """The bytes of a slab, with the padding that follows the tensor after its last one.
+
+    Where the file is quantized, all types take the values that a BF16 file would hold, so that one pass gives the bytes
+    of two. Values are looked at before, since some quantizers turn too large ones into zeros, and after, for their
+    scales: BadCheckpoint names the tensor that has values which are no numbers.
+    """
+    tensor = slab.tensor
+    raw, dtype = _raw(slab, source)
+    values = widened(raw, dtype)
+    if tensor.transform is not None:
+        values = tensor.transform(values)
+    most = _LARGEST if tensor.type.name not in FLOATS else np.finfo(np.float32).max
+    _expect((np.abs(values) <= most).all(), tensor)
+    if dtype == tensor.type.name and tensor.transform is None:
+        content = raw
+    else:
+        if quantizes and tensor.type.name != "F32" and dtype != "BF16":
+            values = rounded_to_bf16(values)
+        data = ggml.quantized(values, tensor.row, tensor.type)
+        _expect(ggml.is_valid(data, tensor.type), tensor)
+        content = data.tobytes()
+    last = slab.first + slab.count == tensor.rows
+    return content + bytes(padded(tensor.nbytes) - tensor.nbytes) if last else content
+
+
+def _raw(slab: Slab, source: Rows) -> tuple[bytes, str]:
+    """The bytes of the rows before anything is done to them, and their type."""
+    tensor = slab.tensor
+    if tensor.make is not None:
+        return tensor.make().tobytes(), "F32"
+    assert tensor.source is not None
+    if tensor.is_whole:
+        return source.read(tensor.source, 0, tensor.source.rows), tensor.source.dtype
+    return source.read(tensor.source, slab.first, slab.count), tensor.source.dtype
+
+
+def _expect(numbers: bool | np.bool_, tensor: TensorPlan) -> None:
+    if not numbers:
+        name = tensor.source.name if tensor.source else tensor.name
+        raise BadCheckpoint(
+            f"The tensor {name!r} has values that are infinite, not a number, or too large for {tensor.type.name}.",
+            "The checkpoint is damaged, or the recipe does not suit it.",
+        )
