@@ -71,7 +71,7 @@ class Session:
         output.note('  """          begin and end a question of several lines')
 
     def _set(self, argument: str) -> None:
-        """show or change settings: /set, /set temperature, /set temperature 0.5, /set seed none"""
+        """show or change settings: /set, /set seed, /set seed 7, /set seed none"""
         name, _, value = argument.removeprefix("parameter ").strip().partition(" ")
         name, value = name.replace("-", "_"), value.strip()
         settings = self._settings()
@@ -98,13 +98,13 @@ class Session:
             self._talk.options = replace(options, sampling=replace(options.sampling, **changed))
 
     def _think(self, argument: str) -> None:
-        """let the model think before it answers: /think on, /think off"""
+        """think before answering, or not: /think on, /think off"""
         options = self._talk.options
         self._talk.options = replace(options, thinking=_switch(argument, options.thinking))
         output.note(f"Thinking is {'on' if self._talk.options.thinking else 'off'}.")
 
     def _tools(self, argument: str) -> None:
-        """show or change what tools are offered: /tools on, /tools off, /tools clock calculate"""
+        """show or choose tools: /tools on, /tools off, /tools clock calculate"""
         known, warnings = available(self._request.folder)
         for warning in warnings:
             output.warning(warning)
@@ -125,7 +125,7 @@ class Session:
         self._turn(self._talk.retry(report=self._bar.report, cancel=self._cancel))
 
     def _continue(self, argument: str) -> None:
-        """go on with a turn that broke off before its answer, with what the tools said so far"""
+        """go on with a turn that broke off before its answer"""
         self._turn(self._talk.resume(report=self._bar.report, cancel=self._cancel))
 
     def _undo(self, argument: str) -> None:
