@@ -6,7 +6,8 @@ G4Error                      1   anything that went wrong and is told in one sen
 ├── UnusableFile             4   not a usable model file
 │   ├── BadCheckpoint            a Hugging Face folder that is missing, cut off or inconsistent
 │   │   └── UnknownArchitecture  a folder of a model that the converter does not know
-│   └── BadGguf                  a GGUF that is cut off, damaged or of another model
+│   ├── BadGguf                  a GGUF that is cut off, damaged or of another model
+│   └── BadImatrix               an importance matrix that is cut off, damaged or of another model
 ├── ContextFull              5   the conversation is longer than the context
 ├── Busy                     1   another process is at it
 ├── EngineError              1   llama.cpp refused or failed
@@ -56,6 +57,10 @@ class UnknownArchitecture(BadCheckpoint):
 
 class BadGguf(UnusableFile):
     """A GGUF that is cut off, damaged or of another model."""
+
+
+class BadImatrix(UnusableFile):
+    """An importance matrix that is cut off, damaged or of another model."""
 
 
 class ContextFull(G4Error):
