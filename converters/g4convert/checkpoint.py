@@ -8,7 +8,7 @@ an error instead of a signal. The file's own bounds are all checked before anyth
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
@@ -93,11 +93,11 @@ class Rows:
 
 
 @contextmanager
-def rows(checkpoint: Checkpoint) -> Iterator[Rows]:
-    """The shards, open as long as the block lasts."""
+def rows(tensors: Iterable[SourceTensor]) -> Iterator[Rows]:
+    """The files that hold these tensors, open as long as the block lasts."""
     files: dict[Path, int] = {}
     try:
-        for path in {tensor.path for tensor in checkpoint.tensors.values()}:
+        for path in {tensor.path for tensor in tensors}:
             with _reading(path):
                 files[path] = os.open(path, os.O_RDONLY)
         yield Rows(files)

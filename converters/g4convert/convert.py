@@ -1,12 +1,12 @@
 """The whole conversion, read top to bottom: a folder of safetensors becomes a GGUF."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from g4convert import architectures, checkpoint, ggml, metadata, quants, spec, tokenizer, verify, writer
+from g4convert import architectures, checkpoint, ggml, metadata, provenance, quants, spec, tokenizer, verify, writer
 from g4convert import plan as planning
 from g4convert.gguf import Value, u32
 from g4convert.plan import Plan
@@ -28,9 +28,10 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A conversion of which everything is known but the weights."""
+    """A GGUF to be written, of which everything is known but the weights."""
 
-    source: checkpoint.Checkpoint
+    source: Mapping[str, checkpoint.SourceTensor]
+    """All that lies in the files that are read, also what is left out."""
     plan: Plan
     keys: dict[str, Value]
     """Of the GGUF, in the file's order."""
@@ -42,6 +43,8 @@ class Options:
 
     threads: int = 0
     """0: all cores."""
+    reproducible: bool = False
+    """True: the file says nothing of where it comes from, and has the bytes of llama.cpp's tools."""
 
 
 def convert(
@@ -53,12 +56,16 @@ def convert(
     or G4Error when it can't be written.
     """
     options = options or Options()
-    job = prepare(folder, recipe)
-    if target.resolve() in {tensor.path.resolve() for tensor in job.source.tensors.values()}:
-        raise UsageError(f"{target} is a file of the checkpoint itself.", "Give another name.")
+    return write(prepare(folder, recipe, options), target, report, cancel, options)
+
+
+def write(job: Job, target: Path, report: Report, cancel: Event, options: Options) -> Converted:
+    """Do a job; the target appears whole or not at all."""
+    if target.resolve() in {tensor.path.resolve() for tensor in job.source.values()}:
+        raise UsageError(f"{target} is one of the files that are read.", "Give another name.")
     head = writer.head(job.keys, job.plan)
     nbytes = len(head) + job.plan.nbytes
-    with writer.beside(target, nbytes) as file, checkpoint.rows(job.source) as rows:
+    with writer.beside(target, nbytes) as file, checkpoint.rows(job.source.values()) as rows:
         file.write(head)
         writer.write(file, job.plan, rows, options.threads or os.cpu_count() or 1, report, cancel)
         file.flush()
@@ -68,12 +75,13 @@ def convert(
 
 def plan(folder: Path, recipe: str) -> Plan:
     """What `convert` would write, without writing it; the same errors as `convert`, but for tokenizer and target."""
-    return planned(checkpoint.read(folder), _mix(recipe))[1]
+    return planned(checkpoint.read(folder), quants.recipe(recipe))[1]
 
 
-def prepare(folder: Path, recipe: str) -> Job:
+def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
     """Everything before the first weight is read."""
-    mix = _mix(recipe)
+    options = options or Options()
+    mix = quants.recipe(recipe)
     source = checkpoint.read(folder)
     model, whole = planned(source, mix)
     keys = {
@@ -86,7 +94,9 @@ def prepare(folder: Path, recipe: str) -> Job:
     if mix.base not in quants.FLOATS:
         for last in ("general.quantization_version", "general.file_type"):
             keys[last] = keys.pop(last)
-    return Job(source, whole, keys)
+    if not options.reproducible:
+        keys |= provenance.of_checkpoint(source, mix.name)
+    return Job(source.tensors, whole, keys)
 
 
 def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.ModelSpec, Plan]:
@@ -95,9 +105,3 @@ def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.Mod
     model = architecture.read(source.config)
     matched = planning.match(architecture.rules(model), source.tensors, architecture.prefixes, architecture.skips)
     return model, planning.make(matched, mix, len(model.layers), model.experts)
-
-
-def _mix(recipe: str) -> quants.Recipe:
-    if recipe not in quants.RECIPES:
-        raise UsageError(f"There is no recipe {recipe!r}.", f"Recipes: {', '.join(RECIPES)}.")
-    return quants.RECIPES[recipe]

@@ -64,11 +64,17 @@ def keys(folder: Path, architecture: str) -> dict[str, Value]:
 
 def name(folder: Path) -> str:
     """What the model is called: the folder's name, or the repository's where the folder is in Hugging Face's cache."""
+    called = repository(folder).rpartition("/")[2] or folder.resolve().name
+    return called.encode(errors="replace").decode() or "model"
+
+
+def repository(folder: Path) -> str:
+    """The repository of a folder in Hugging Face's cache, such as google/gemma-4-E2B-it; empty for other folders."""
     folder = folder.resolve()
-    repository = folder.parent.parent.name
-    if folder.parent.name == "snapshots" and repository.startswith("models--"):
-        folder = Path(repository.rsplit("--", 1)[-1])
-    return folder.name.encode(errors="replace").decode() or "model"
+    cached = folder.parent.parent.name
+    if folder.parent.name != "snapshots" or not cached.startswith("models--"):
+        return ""
+    return cached.removeprefix("models--").replace("--", "/", 1).encode(errors="replace").decode()
 
 
 def suppressed(folder: Path) -> dict[str, Value]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from g4local.core.errors import UsageError
+
 Role = Literal["exact", "kept", "embedding", "output", "attn_v", "attn_k", "attn_output", "ffn_down", "linear"]
 """What a tensor is for: `exact` is always F32, `kept` never gets below 16 bits, `linear` has no rule of its own."""
 
@@ -122,6 +124,13 @@ RECIPES = {
 
 _SMALLER_BLOCK = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 """For rows that are no multiple of 256: the type with blocks of 32 that loses no quality."""
+
+
+def recipe(name: str) -> Recipe:
+    """A recipe by its name; UsageError for an unknown one."""
+    if name not in RECIPES:
+        raise UsageError(f"There is no recipe {name!r}.", f"Recipes: {', '.join(RECIPES)}.")
+    return RECIPES[name]
 
 
 def choose(recipe: Recipe, tensors: Sequence[Sized], layers: int, experts: int) -> list[TensorType]:

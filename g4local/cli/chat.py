@@ -6,13 +6,13 @@ from threading import Event
 
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import Request, takes_request
+from g4local.cli.options import Request, takes
 
 _PROMPT, _MORE = ">>> ", "... "
 _QUOTES = '"""'
 
 
-@takes_request
+@takes(Request)
 def chat(request: Request) -> None:
     """Talk with a model; /help lists what can be typed."""
     converse(request)

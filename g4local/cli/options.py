@@ -101,29 +101,33 @@ class Request:
     )
 
 
-def takes_request(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first parameter is a Request, as one that Typer gives each of its flags."""
-    request_hints = get_type_hints(Request, include_extras=True)
-    flags = [
-        Parameter(
-            field.name,
-            Parameter.KEYWORD_ONLY,
-            default=Parameter.empty if field.default is MISSING else field.default,
-            annotation=request_hints[field.name],
-        )
-        for field in fields(Request)
-    ]
-    own_hints = get_type_hints(command, include_extras=True)
-    own = [
-        parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=own_hints[parameter.name])
-        for parameter in list(signature(command).parameters.values())[1:]
-    ]
+def takes(request: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes a command whose first parameter is such a dataclass one that Typer gives each of its fields as a flag."""
 
-    @wraps(command)
-    def with_flags(**values: Any) -> None:
-        request = Request(**{flag.name: values.pop(flag.name) for flag in flags})
-        command(request, **values)
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        request_hints = get_type_hints(request, include_extras=True)
+        flags = [
+            Parameter(
+                field.name,
+                Parameter.KEYWORD_ONLY,
+                default=Parameter.empty if field.default is MISSING else field.default,
+                annotation=request_hints[field.name],
+            )
+            for field in fields(request)
+        ]
+        own_hints = get_type_hints(command, include_extras=True)
+        own = [
+            parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=own_hints[parameter.name])
+            for parameter in list(signature(command).parameters.values())[1:]
+        ]
 
-    with_flags.__signature__ = signature(command).replace(parameters=[*flags, *own])  # type: ignore[attr-defined]
-    with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in [*flags, *own]}
-    return with_flags
+        @wraps(command)
+        def with_flags(**values: Any) -> None:
+            given = request(**{flag.name: values.pop(flag.name) for flag in flags})
+            command(given, **values)
+
+        with_flags.__signature__ = signature(command).replace(parameters=[*flags, *own])  # type: ignore[attr-defined]
+        with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in [*flags, *own]}
+        return with_flags
+
+    return decorated

@@ -9,7 +9,7 @@ import typer
 
 from g4local.cli import options, output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import Request, takes_request
+from g4local.cli.options import Request, takes
 from g4local.cli.turns import (
     Outcome,
     Screen,
@@ -27,7 +27,7 @@ SCHEMA = "g4local.run/1"
 """The name and version of the object that --json prints."""
 
 
-@takes_request
+@takes(Request)
 def run(
     request: Request,
     prompt: Annotated[

@@ -27,11 +27,12 @@ VARIANTS: dict[str, tuple[checkpoints.Kind, dict[str, object]]] = {
     "ple": ("ple", {}),
     "odd rows": ("dense", {"intermediate_size": 336, "hidden_size": 160}),
 }
+REPRODUCIBLE = convert.Options(reproducible=True)
 
 
 def converted(folder: Path, recipe: str, threads: int = 2) -> Path:
     target = folder.with_name(f"{folder.name}-{recipe}.gguf")
-    convert.convert(folder, target, recipe, silent, Event(), convert.Options(threads=threads))
+    convert.convert(folder, target, recipe, silent, Event(), convert.Options(threads, reproducible=True))
     return target
 
 
@@ -123,7 +124,7 @@ def test_memory_is_that_of_some_slabs_and_not_of_a_tensor(tmp_path: Path, monkey
     folder = checkpoints.write(tmp_path / "model", checkpoints.make("dense", intermediate_size=8192))
     job = convert.prepare(folder, "Q8_0")
     assert max(tensor.rows * tensor.row * 4 for tensor in job.plan.tensors) == 8 << 20
-    with (tmp_path / "data").open("wb") as file, convert.checkpoint.rows(job.source) as rows:
+    with (tmp_path / "data").open("wb") as file, convert.checkpoint.rows(job.source.values()) as rows:
         tracemalloc.start()
         writer.write(file, job.plan, rows, 2, silent, Event())
         peak = tracemalloc.get_traced_memory()[1]
@@ -199,7 +200,7 @@ def test_an_existing_file_is_replaced_only_by_a_whole_one(tmp_path: Path) -> Non
 def test_what_a_killed_process_left_behind_is_used_again(tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path / "model", checkpoints.make("dense"))
     (tmp_path / "out.gguf.part").write_bytes(bytes(10_000_000))
-    convert.convert(folder, tmp_path / "out.gguf", "Q8_0", silent, Event())
+    convert.convert(folder, tmp_path / "out.gguf", "Q8_0", silent, Event(), REPRODUCIBLE)
     assert (tmp_path / "out.gguf").read_bytes() == converted(folder, "Q8_0").read_bytes()
     assert not (tmp_path / "out.gguf.part").exists()
 
@@ -213,7 +214,7 @@ def test_two_conversions_to_one_target_do_not_mix(tmp_path: Path) -> None:
             with pytest.raises(G4Error, match="Another process"):
                 convert.convert(folder, target, "Q4_0", silent, Event())
 
-    convert.convert(folder, target, "Q8_0", report, Event())
+    convert.convert(folder, target, "Q8_0", report, Event(), REPRODUCIBLE)
     assert target.read_bytes() == converted(folder, "Q8_0").read_bytes()
 
 
@@ -245,7 +246,7 @@ def test_a_file_that_came_out_too_short_is_never_kept(tmp_path: Path, monkeypatc
         ("Q9_Z", lambda path: path / "out.gguf", "no recipe"),
         ("Q8_0", lambda path: path / "missing" / "out.gguf", "no folder"),
         ("Q8_0", lambda path: path, "is a folder"),
-        ("Q8_0", lambda path: path / "model" / ".." / "model" / "model.safetensors", "checkpoint itself"),
+        ("Q8_0", lambda path: path / "model" / ".." / "model" / "model.safetensors", "files that are read"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_a_usage_error(

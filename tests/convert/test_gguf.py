@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from g4convert import convert, ggml, gguf, verify, writer
 from g4convert.gguf import Omitted, Value, ValueType
-from g4convert.quants import RECIPES, TYPES
+from g4convert.quants import TYPES
 from g4local.core.errors import BadGguf, ModelNotFound
 from g4local.core.progress import silent
 from tests import checkpoints
@@ -232,7 +232,7 @@ def test_every_type_has_the_blocks_that_ggml_has() -> None:
 def test_verify_finds_a_file_that_is_not_as_planned(change: str, tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path / "model", checkpoints.make("dense"))
     job = convert.prepare(folder, "Q8_0")
-    other = convert.planned(job.source, RECIPES["Q4_0"])[1] if change == "tensor" else job.plan
+    other = convert.plan(folder, "Q4_0") if change == "tensor" else job.plan
     keys = {**job.keys, "more": gguf.u32(1)} if change == "key" else job.keys
     path = tmp_path / "out.gguf"
     path.write_bytes(writer.head(keys, other) + bytes(other.nbytes + (32 if change == "longer" else 0)))

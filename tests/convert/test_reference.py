@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 
 DEMO = Path(__file__).parents[2] / "g4local" / "demo"
 MODELS = ("dense", "moe", "ple", "demo")
+REPRODUCIBLE = convert.Options(reproducible=True)
 MOST = 1e-4
 """Mean divergence in nats where the routers agree."""
 
@@ -92,7 +93,7 @@ def test_keys_and_tensors_are_those_of_llama_cpp_s_converter(
     model: str, recipe: str, folder_of: Callable[[str], Path], tmp_path: Path
 ) -> None:
     ours, theirs = tmp_path / "ours.gguf", tmp_path / "theirs.gguf"
-    convert.convert(folder_of(model), ours, recipe, silent, Event())
+    convert.convert(folder_of(model), ours, recipe, silent, Event(), REPRODUCIBLE)
     sdist.convert(folder_of(model), theirs, recipe.lower())
     compare(ours, theirs)
 
@@ -123,7 +124,7 @@ def test_a_config_in_google_s_spelling_and_in_transformers_give_llama_cpp_s_keys
     assert "per_layer_config" in text
     assert "global_head_dim" not in text
     for source in (folder, folder_of("moe")):
-        convert.convert(source, tmp_path / f"{source.parent.name}.gguf", "BF16", silent, Event())
+        convert.convert(source, tmp_path / f"{source.parent.name}.gguf", "BF16", silent, Event(), REPRODUCIBLE)
     sdist.convert(folder, tmp_path / "theirs.gguf", "bf16")
     compare(tmp_path / f"{folder.parent.name}.gguf", tmp_path / "theirs.gguf")
     compare(tmp_path / f"{folder.parent.name}.gguf", tmp_path / f"{folder_of('moe').parent.name}.gguf")

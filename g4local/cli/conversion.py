@@ -1,0 +1,131 @@
+"""What `g4local convert` and `g4local quantize` share: their flags, where the GGUF goes, the plan and the summary."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import environ
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4local.cli import completion, options, output
+from g4local.cli.interrupts import interruptible
+from g4local.core.errors import UsageError
+from g4local.core.messages import Json
+from g4local.core.progress import Report
+from g4local.settings import paths
+
+if TYPE_CHECKING:
+    from g4convert.convert import Converted, Options
+    from g4convert.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What is wanted of a conversion; each field is a flag."""
+
+    target: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The GGUF; without it, a file in the models folder."),
+    ] = None
+    quant: Annotated[
+        str,
+        typer.Option(
+            "--quant",
+            "-q",
+            metavar="NAME",
+            help="BF16, F16, F32, Q8_0, Q4_0 or Q4_K_M, among others.",
+            autocompletion=completion.quants,
+        ),
+    ] = "Q4_K_M"
+    reproducible: Annotated[
+        bool,
+        typer.Option("--reproducible", help="Leave out where the GGUF comes from: llama.cpp's own bytes."),
+    ] = False
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would be written, and write nothing.")] = False
+    force: Annotated[bool, typer.Option("--force", "-f", help="Write over a file that is there.")] = False
+    as_json: options.AsJson = False
+
+    @property
+    def recipe(self) -> str:
+        """The quant as the converter spells it."""
+        return self.quant.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a GGUF is made of, and how."""
+
+    name: str
+    """How the GGUF's own name begins."""
+    plan: Callable[[str], "Plan"]
+    """What a recipe would make of it."""
+    write: Callable[[Path, str, Report, Event, "Options"], "Converted"]
+
+
+def carry_out(wanted: Conversion, source: Source) -> None:
+    """Print the plan, or write the GGUF and print its path."""
+    from g4convert.convert import Options
+    from g4local import library
+
+    if wanted.plan:
+        _print_plan(source.plan(wanted.recipe), wanted.as_json)
+        return
+    target = wanted.target or library.models_folder(paths(environ)) / f"{source.name}-{wanted.recipe}.gguf"
+    if _is_there(target) and not wanted.force:
+        raise UsageError(f"{target} is there already.", "Give another name with -o, or --force to write over it.")
+    cancel = Event()
+    with output.Bar() as bar, interruptible(cancel):
+        done = source.write(target, wanted.recipe, bar.report, cancel, Options(reproducible=wanted.reproducible))
+    if wanted.as_json:
+        output.json_line({"path": str(done.path), "bytes": done.nbytes, **_summary(done.plan)})
+    else:
+        output.line(str(done.path))
+        output.note(f"{wanted.recipe}, {len(done.plan.tensors)} tensors, {output.human_bytes(done.nbytes)}")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has this name; one that can't be a name at all is told when it is written."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _print_plan(plan: "Plan", as_json: bool) -> None:
+    if as_json:
+        rows: list[Json] = [
+            {
+                "name": tensor.name,
+                "source": tensor.source.name if tensor.source else None,
+                "shape": list(tensor.shape),
+                "type": tensor.type.name,
+                "bytes": tensor.nbytes,
+            }
+            for tensor in plan.tensors
+        ]
+        output.json_line({**_summary(plan), "tensors": rows, "skipped": list(plan.skipped)})
+        return
+    output.table(
+        ("TENSOR", "SHAPE", "TYPE", "SIZE", "SOURCE"),
+        [
+            (
+                tensor.name,
+                " x ".join(map(str, tensor.shape)),
+                tensor.type.name,
+                output.human_bytes(tensor.nbytes),
+                tensor.source.name if tensor.source else "(made)",
+            )
+            for tensor in plan.tensors
+        ],
+    )
+    output.note(f"{plan.recipe.name}: {len(plan.tensors)} tensors, {output.human_bytes(plan.nbytes)}")
+    if plan.skipped:
+        output.note(f"Left out: {len(plan.skipped)} tensors of the vision and audio towers.")
+
+
+def _summary(plan: "Plan") -> dict[str, Json]:
+    types = Counter(tensor.type.name for tensor in plan.tensors)
+    return {"quant": plan.recipe.name, "data_bytes": plan.nbytes, "types": dict[str, Json](types)}
