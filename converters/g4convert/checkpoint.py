@@ -8,8 +8,9 @@ an error instead of a signal. The file's own bounds are all checked before anyth
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -75,8 +76,7 @@ class Rows:
 
     def read(self, tensor: SourceTensor, first: int, count: int) -> bytes:
         """The bytes of `count` rows from row `first` on, rows being counted over all other dimensions."""
-        row = DTYPE_NBYTES[tensor.dtype] * (tensor.shape[-1] if tensor.shape else 1)
-        wanted, at = count * row, tensor.start + first * row
+        at, wanted = _place(tensor, first, count)
         parts = []
         while wanted:
             with _reading(tensor.path):
@@ -90,6 +90,18 @@ class Rows:
             wanted -= len(part)
             at += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def announce(self, tensor: SourceTensor, first: int, count: int) -> None:
+        """Let the system read rows that will be asked for soon, where it can."""
+        if sys.platform == "linux":
+            with suppress(OSError):
+                os.posix_fadvise(self._files[tensor.path], *_place(tensor, first, count), os.POSIX_FADV_WILLNEED)
+
+
+def _place(tensor: SourceTensor, first: int, count: int) -> tuple[int, int]:
+    """Where rows begin in the file, and their bytes."""
+    row = DTYPE_NBYTES[tensor.dtype] * (tensor.shape[-1] if tensor.shape else 1)
+    return tensor.start + first * row, count * row
 
 
 @contextmanager

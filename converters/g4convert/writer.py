@@ -1,13 +1,14 @@
 """Writes a GGUF in one pass: the header first, then slab after slab of read, transform, quantize, write.
 
 Sizes are known from the plan, so nothing is written twice. Rows are quantized independently, so slabs run on a pool of
-threads and are written in order: the bytes do not depend on the number of threads, and memory is some slabs a thread.
+threads and are written in order: the bytes do not depend on the number of threads, and memory is that of some slabs.
 """
 
 import fcntl
 import os
 import shutil
 import struct
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,10 @@ from g4local.core.progress import Progress, Report
 
 _SLAB = 1 << 19
 """Values that are converted at once, if a row is not longer."""
+_AHEAD = 32
+"""Slabs that are read before their turn, and that may wait to be written: a disk's pauses don't reach the cores."""
+_STRETCH = 1 << 25
+"""Bytes after which the system is asked to write what it has been given."""
 
 
 @contextmanager
@@ -67,28 +72,30 @@ def head(keys: Mapping[str, Value], plan: Plan) -> bytes:
 
 def write(file: BinaryIO, plan: Plan, source: Rows, threads: int, report: Report, cancel: Event) -> None:
     """Append the data of all tensors; Cancelled when asked to stop, BadCheckpoint for values that are no numbers."""
-    pending: deque[tuple[Slab, Future[bytes]]] = deque()
-    slabs = _slabs(plan)
+    pending: deque[Future[bytes]] = deque()
+    slabs = _announced(_slabs(plan), source)
     quantizes = plan.recipe.base not in FLOATS
-    done = 0
+    start, done, handed = file.tell(), 0, 0
     report(Progress("convert", 0, plan.nbytes, "bytes"))
     with ThreadPoolExecutor(threads, "g4convert") as pool:
         try:
             while True:
-                while len(pending) < 2 * threads and (slab := next(slabs, None)):
-                    pending.append((slab, pool.submit(encode.encoded, slab, source, quantizes=quantizes)))
+                while len(pending) < threads + _AHEAD and (slab := next(slabs, None)):
+                    pending.append(pool.submit(encode.encoded, slab, source, quantizes=quantizes))
                 if not pending:
                     break
                 if cancel.is_set():
                     raise Cancelled("The conversion was stopped.", "Nothing is left of it.")
-                slab, future = pending.popleft()
-                content = future.result()
+                content = pending.popleft().result()
                 with _writing(Path(file.name)):
                     file.write(content)
-                done += len(content)
+                    done += len(content)
+                    if done - handed >= _STRETCH:
+                        _write_back(file, start + handed, done - handed)
+                        handed = done
                 report(Progress("convert", done, plan.nbytes, "bytes"))
         finally:
-            for _, future in pending:
+            for future in pending:
                 future.cancel()
 
 
@@ -110,6 +117,26 @@ def _slabs(plan: Plan) -> Iterator[Slab]:
         count = tensor.rows if tensor.is_whole else max(1, _SLAB // tensor.row)
         for first in range(0, tensor.rows, count):
             yield Slab(tensor, first, min(count, tensor.rows - first))
+
+
+def _announced(slabs: Iterator[Slab], source: Rows) -> Iterator[Slab]:
+    """The same slabs; the system is told of each a while before its turn, and reads its rows meanwhile."""
+    waiting: deque[Slab] = deque()
+    for slab in slabs:
+        if slab.tensor.source and not slab.tensor.is_whole:
+            source.announce(slab.tensor.source, slab.first, slab.count)
+        waiting.append(slab)
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _write_back(file: BinaryIO, first: int, nbytes: int) -> None:
+    """Have the system start to write, so that little is left for the end; only Linux takes the advice so."""
+    file.flush()
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.posix_fadvise(file.fileno(), first, nbytes, os.POSIX_FADV_DONTNEED)
 
 
 def _value(value: Value) -> bytes:

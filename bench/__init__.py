@@ -1,0 +1,1 @@
+"""Figures that the documents quote, and how to measure them again."""
