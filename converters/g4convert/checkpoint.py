@@ -16,6 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from g4convert.quants import TYPES
 from g4local.core.errors import BadCheckpoint
 
 INDEX = "model.safetensors.index.json"
@@ -37,10 +38,11 @@ _MOST_VALUES, _MOST_DIMENSIONS = 2**48, 8
 
 @dataclass(frozen=True, slots=True)
 class SourceTensor:
-    """A tensor of the checkpoint, and where its bytes are."""
+    """A tensor of the checkpoint or of a GGUF, and where its bytes are."""
 
     name: str
     dtype: str
+    """As safetensors files call it; a GGUF's quantized types are ggml's."""
     shape: tuple[int, ...]
     """Rows last: the last number is the length of a row."""
     path: Path
@@ -53,9 +55,17 @@ class SourceTensor:
         return prod(self.shape[:-1])
 
     @property
+    def row_nbytes(self) -> int:
+        """Bytes of a row."""
+        values = self.shape[-1] if self.shape else 1
+        if self.dtype in DTYPE_NBYTES:
+            return values * DTYPE_NBYTES[self.dtype]
+        return TYPES[self.dtype].row_nbytes(values)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the data."""
-        return prod(self.shape) * DTYPE_NBYTES[self.dtype]
+        return self.rows * self.row_nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +110,7 @@ class Rows:
 
 def _place(tensor: SourceTensor, first: int, count: int) -> tuple[int, int]:
     """Where rows begin in the file, and their bytes."""
-    row = DTYPE_NBYTES[tensor.dtype] * (tensor.shape[-1] if tensor.shape else 1)
-    return tensor.start + first * row, count * row
+    return tensor.start + first * tensor.row_nbytes, count * tensor.row_nbytes
 
 
 @contextmanager

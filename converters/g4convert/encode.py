@@ -27,15 +27,18 @@ class Slab:
     count: int
 
 
-def encoded(slab: Slab, source: Rows, *, quantizes: bool) -> bytes:
+def encoded(slab: Slab, source: Rows, *, rounds: bool) -> bytes:
     """The bytes of a slab, with the padding that follows the tensor after its last one.
 
-    Where the file is quantized, all types take the values that a BF16 file would hold, so that one pass gives the bytes
+    Where the plan rounds, all types take the values that a BF16 file would hold, so that one pass gives the bytes
     of two. Values are looked at before, since some quantizers turn too large ones into zeros, and after, for their
     scales: BadCheckpoint names the tensor that has values which are no numbers.
     """
     tensor = slab.tensor
     raw, dtype = _raw(slab, source)
+    if dtype not in FLOATS:
+        _expect(ggml.is_valid(np.frombuffer(raw, np.uint8), tensor.type), tensor)
+        return _padded(raw, slab)
     values = widened(raw, dtype)
     if tensor.transform is not None:
         values = tensor.transform(values)
@@ -44,11 +47,17 @@ def encoded(slab: Slab, source: Rows, *, quantizes: bool) -> bytes:
     if dtype == tensor.type.name and tensor.transform is None:
         content = raw
     else:
-        if quantizes and tensor.type.name != "F32" and dtype != "BF16":
+        if rounds and tensor.type.name != "F32" and dtype != "BF16":
             values = rounded_to_bf16(values)
         data = ggml.quantized(values, tensor.row, tensor.type)
         _expect(ggml.is_valid(data, tensor.type), tensor)
         content = data.tobytes()
+    return _padded(content, slab)
+
+
+def _padded(content: bytes, slab: Slab) -> bytes:
+    """The bytes of a slab, and what must follow the last one of a tensor."""
+    tensor = slab.tensor
     last = slab.first + slab.count == tensor.rows
     return content + bytes(padded(tensor.nbytes) - tensor.nbytes) if last else content
 
@@ -69,5 +78,5 @@ def _expect(numbers: bool | np.bool_, tensor: TensorPlan) -> None:
         name = tensor.source.name if tensor.source else tensor.name
         raise BadCheckpoint(
             f"The tensor {name!r} has values that are infinite, not a number, or too large for {tensor.type.name}.",
-            "The checkpoint is damaged, or the recipe does not suit it.",
+            "The model is damaged, or the recipe does not suit it.",
         )

@@ -122,10 +122,11 @@ _MIN_TENSOR = 24
 _MAX_ELEMENTS = 2**63 - 1
 
 
-def read(path: Path, longest: int | None = None) -> Gguf:
+def read(path: Path, longest: int | None = None, *, exact: bool = False) -> Gguf:
     """Read a GGUF's header; arrays of more than `longest` items are checked but left out (a vocabulary takes a second).
 
-    ModelNotFound when there is no such file, BadGguf when it is not a whole and sound GGUF.
+    ModelNotFound when there is no such file, BadGguf when it is not a whole and sound GGUF, and with `exact` also when
+    a text is not UTF-8, of which only the sound parts would be kept.
     """
     try:
         with path.open("rb") as file:
@@ -133,9 +134,11 @@ def read(path: Path, longest: int | None = None) -> Gguf:
             if nbytes == 0:
                 raise _bad(path, "is empty")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return _Reader(path, content, nbytes, longest).header()
+                return _Reader(path, content, longest, "strict" if exact else "replace").header()
     except FileNotFoundError as error:
         raise ModelNotFound(f"There is no file {path}.", "Give the path of a GGUF file.") from error
+    except UnicodeDecodeError as error:
+        raise _bad(path, "holds a text that is not UTF-8") from error
     except (OSError, ValueError) as error:
         raise BadGguf(f"{path.name} can't be read: {error}.", "Check that it is a file that you may read.") from error
 
@@ -188,11 +191,12 @@ def strings(texts: Iterable[str]) -> Value:
 class _Reader:
     """A position in the mapped file that never passes its end."""
 
-    def __init__(self, path: Path, content: mmap.mmap, nbytes: int, longest: int | None) -> None:
+    def __init__(self, path: Path, content: mmap.mmap, longest: int | None, errors: str) -> None:
         self._path = path
         self._content = content
-        self._nbytes = nbytes
+        self._nbytes = len(content)
         self._longest = longest
+        self._errors = errors
         self._at = 0
 
     def header(self) -> Gguf:
@@ -266,7 +270,7 @@ class _Reader:
             start = at + _LENGTH.size
             at = start + unpack(content, at)[0]
             if keep and at <= self._nbytes:
-                strings.append(content[start:at].decode(errors="replace"))
+                strings.append(content[start:at].decode(errors=self._errors))
         self._at = at
         self._expect_room(0, "an array of strings")
         return strings
@@ -323,7 +327,7 @@ class _Reader:
             raise self._bad(f"has a {what} whose name is not UTF-8") from error
 
     def _string(self) -> str:
-        return self._bytes(self._number("Q"), "a string").decode(errors="replace")
+        return self._bytes(self._number("Q"), "a string").decode(errors=self._errors)
 
     def _number(self, letter: str) -> int:
         reader = struct.Struct(f"<{letter}")

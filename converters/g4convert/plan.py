@@ -3,6 +3,7 @@
 The plan is data: it is printed by `--plan`, kept in golden files, and followed by the writer without a decision.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -10,9 +11,11 @@ from math import prod
 from g4convert import quants
 from g4convert.checkpoint import SourceTensor
 from g4convert.gguf import ALIGNMENT
-from g4convert.quants import FLOATS, Recipe, Role, TensorType
+from g4convert.quants import FLOATS, TYPES, Recipe, Role, TensorType
 from g4convert.transforms import Floats
-from g4local.core.errors import BadCheckpoint
+from g4local.core.errors import BadCheckpoint, BadGguf
+
+_LAYER = re.compile(r"blk\.(\d{1,9})\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Plan:
     """In the order of the file."""
     skipped: tuple[str, ...]
     """Tensors of the checkpoint that are left out on purpose."""
+    rounds: bool
+    """True: all values are rounded to BF16 before anything else, as if a BF16 file were quantized."""
 
     @property
     def nbytes(self) -> int:
@@ -137,17 +142,44 @@ def make(matched: Match, recipe: Recipe, layers: int, experts: int) -> Plan:
     if recipe.base not in FLOATS:
         pairs.sort(key=lambda pair: _quantized_order(pair[0].name))
     types = quants.choose(recipe, [rule for rule, _ in pairs], layers, experts)
-    entries, offset = [], 0
-    for (rule, source), kind in zip(pairs, types, strict=True):
-        entry = TensorPlan(rule.name, rule.shape, rule.role, kind, offset, source, rule.make, rule.transform)
-        entries.append(entry)
-        offset = padded(offset + entry.nbytes)
-    return Plan(recipe, tuple(entries), matched.skipped)
+    return Plan(recipe, _placed(pairs, types), matched.skipped, rounds=recipe.base not in FLOATS)
+
+
+def remake(matched: Match, recipe: Recipe, layers: int, experts: int) -> Plan:
+    """Give every tensor of a GGUF its new type and its place, as llama-quantize does; BadGguf when one is quantized.
+
+    What is not to be quantized keeps its type. So does what has its new type already; any other quantized tensor
+    has lost what a new type would need.
+    """
+    pairs = sorted(matched.pairs, key=lambda pair: _quantized_order(pair[0].name))
+    types = []
+    for (rule, source), chosen in zip(
+        pairs, quants.choose(recipe, [rule for rule, _ in pairs], layers, experts), strict=True
+    ):
+        assert source is not None
+        stored = TYPES[source.dtype]
+        kind = chosen if quants.is_quantized(rule) else stored
+        if kind != stored and stored.name not in FLOATS:
+            raise BadGguf(
+                f"{source.path.name} is quantized already: {source.name!r} is {stored.name}, and would be {kind.name}.",
+                "Quantize the BF16 or F16 file, which has lost nothing yet.",
+            )
+        types.append(kind)
+    return Plan(recipe, _placed(pairs, types), matched.skipped, rounds=False)
 
 
 def padded(nbytes: int) -> int:
     """The next multiple of the alignment."""
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def _placed(pairs: Sequence[tuple[Rule, SourceTensor | None]], types: Sequence[TensorType]) -> tuple[TensorPlan, ...]:
+    entries, offset = [], 0
+    for (rule, source), kind in zip(pairs, types, strict=True):
+        entry = TensorPlan(rule.name, rule.shape, rule.role, kind, offset, source, rule.make, rule.transform)
+        entries.append(entry)
+        offset = padded(offset + entry.nbytes)
+    return tuple(entries)
 
 
 def _without_prefix(name: str, prefixes: Sequence[str]) -> str:
@@ -174,4 +206,5 @@ def _first(names: Sequence[str]) -> str:
 
 
 def _quantized_order(name: str) -> tuple[int, bytes]:
-    return (int(name.split(".")[1]) if name.startswith("blk.") else -1, name.encode())
+    layer = _LAYER.match(name)
+    return (int(layer[1]) if layer else -1, name.encode())

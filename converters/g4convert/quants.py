@@ -144,7 +144,7 @@ def choose(recipe: Recipe, tensors: Sequence[Sized], layers: int, experts: int) 
     for tensor in tensors:
         if _is_exact(tensor):
             chosen.append(TYPES["F32"])
-        elif tensor.role == "kept" or len(dims(tensor.shape)) < 2:
+        elif not is_quantized(tensor):
             chosen.append(TYPES["BF16"])
         else:
             matters = False
@@ -155,6 +155,11 @@ def choose(recipe: Recipe, tensors: Sequence[Sized], layers: int, experts: int) 
             wanted = _wanted(recipe, tensor, tied, matters, experts)
             chosen.append(TYPES[_fitting(wanted, tensor.shape[-1])])
     return chosen
+
+
+def is_quantized(tensor: Sized) -> bool:
+    """Whether a recipe chooses the tensor's type; the others stay as they are."""
+    return not _is_exact(tensor) and tensor.role != "kept" and len(dims(tensor.shape)) > 1
 
 
 def dims(shape: tuple[int, ...]) -> tuple[int, ...]:

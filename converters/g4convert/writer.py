@@ -22,7 +22,7 @@ from g4convert.checkpoint import Rows
 from g4convert.encode import Slab
 from g4convert.gguf import FORMATS, MAGIC, VERSION, Value, ValueType
 from g4convert.plan import Plan, padded
-from g4convert.quants import FLOATS, dims
+from g4convert.quants import dims
 from g4local.core.errors import BadCheckpoint, Busy, Cancelled, G4Error, UsageError
 from g4local.core.progress import Progress, Report
 
@@ -74,14 +74,13 @@ def write(file: BinaryIO, plan: Plan, source: Rows, threads: int, report: Report
     """Append the data of all tensors; Cancelled when asked to stop, BadCheckpoint for values that are no numbers."""
     pending: deque[Future[bytes]] = deque()
     slabs = _announced(_slabs(plan), source)
-    quantizes = plan.recipe.base not in FLOATS
     start, done, handed = file.tell(), 0, 0
     report(Progress("convert", 0, plan.nbytes, "bytes"))
     with ThreadPoolExecutor(threads, "g4convert") as pool:
         try:
             while True:
                 while len(pending) < threads + _AHEAD and (slab := next(slabs, None)):
-                    pending.append(pool.submit(encode.encoded, slab, source, quantizes=quantizes))
+                    pending.append(pool.submit(encode.encoded, slab, source, rounds=plan.rounds))
                 if not pending:
                     break
                 if cancel.is_set():
@@ -156,7 +155,7 @@ def _string(text: str) -> bytes:
     try:
         raw = text.encode()
     except UnicodeEncodeError as error:
-        raise BadCheckpoint(f"The checkpoint's text {text[:40]!r} is not Unicode.", "Download it again.") from error
+        raise BadCheckpoint(f"The text {text[:40]!r} is not Unicode.", "Download it again.") from error
     return struct.pack("<Q", len(raw)) + raw
 
 

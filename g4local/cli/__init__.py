@@ -16,6 +16,7 @@ from g4local.cli.convert import convert
 from g4local.cli.doctor import doctor
 from g4local.cli.models import ls, show
 from g4local.cli.prompt import prompt
+from g4local.cli.quantize import quantize
 from g4local.cli.run import run
 from g4local.core.errors import Cancelled, G4Error
 
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, convert, ls, show, doctor, prompt):
+for command in (run, chat, convert, quantize, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
 
 

@@ -19,7 +19,7 @@ from g4local.settings import paths
 
 if TYPE_CHECKING:
     from g4convert.convert import Converted, Options
-    from g4convert.plan import Plan
+    from g4convert.plan import Plan, TensorPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ def _print_plan(plan: "Plan", as_json: bool) -> None:
             {
                 "name": tensor.name,
                 "source": tensor.source.name if tensor.source else None,
+                "source_type": tensor.source.dtype if tensor.source else None,
                 "shape": list(tensor.shape),
                 "type": tensor.type.name,
                 "bytes": tensor.nbytes,
@@ -116,7 +117,7 @@ def _print_plan(plan: "Plan", as_json: bool) -> None:
                 " x ".join(map(str, tensor.shape)),
                 tensor.type.name,
                 output.human_bytes(tensor.nbytes),
-                tensor.source.name if tensor.source else "(made)",
+                _origin(tensor),
             )
             for tensor in plan.tensors
         ],
@@ -124,6 +125,13 @@ def _print_plan(plan: "Plan", as_json: bool) -> None:
     output.note(f"{plan.recipe.name}: {len(plan.tensors)} tensors, {output.human_bytes(plan.nbytes)}")
     if plan.skipped:
         output.note(f"Left out: {len(plan.skipped)} tensors of the vision and audio towers.")
+
+
+def _origin(tensor: "TensorPlan") -> str:
+    """Where a tensor comes from: its name in the checkpoint, or its type in the GGUF."""
+    if tensor.source is None:
+        return "(made)"
+    return tensor.source.dtype if tensor.source.name == tensor.name else tensor.source.name
 
 
 def _summary(plan: "Plan") -> dict[str, Json]:

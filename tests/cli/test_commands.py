@@ -153,6 +153,8 @@ def test_stats_go_to_stderr(g4local: Run) -> None:
         (("show", "nothing-here"), 3),
         (("convert", "nothing-here"), 3),
         (("convert", str(DEMO), "--quant", "Q9"), 2),
+        (("quantize", "nothing-here"), 3),
+        (("quantize", str(DEMO)), 2),
         (("prompt", "nothing-here"), 2),
         (("prompt", "-", "--ids"), 2),
     ],

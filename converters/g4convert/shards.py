@@ -1,0 +1,53 @@
+"""A GGUF in several files, as llama-gguf-split cuts it: all keys are in the first, the tensors in all of them."""
+
+import re
+from pathlib import Path
+
+from g4convert import gguf
+from g4convert.gguf import Gguf
+from g4local.core.errors import BadGguf, UsageError
+
+KEYS = ("split.no", "split.count", "split.tensors.count")
+_NAME = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+
+
+def read(path: Path, longest: int | None = None, *, exact: bool = False) -> list[Gguf]:
+    """The headers of all files of a GGUF, given the first; that of the file alone when it is whole.
+
+    UsageError when another than the first is given, else the errors of `gguf.read`, whose parameters these are.
+    """
+    first = gguf.read(path, longest, exact=exact)
+    count = _number(first, "split.count")
+    if count < 2:
+        return [first]
+    name = _NAME.fullmatch(path.name)
+    if _number(first, "split.no") != 0:
+        raise UsageError(f"{path.name} is one of {count} files that belong together.", "Give the first of them.")
+    if name is None or int(name[2]) != 1 or int(name[3]) != count:
+        raise BadGguf(
+            f"{path.name} is the first of {count} files, but is not called so.",
+            f"Its name must end in -00001-of-{count:05}.gguf, and those of the others likewise.",
+        )
+    files = [first]
+    for number in range(1, count):
+        other = gguf.read(path.with_name(f"{name[1]}-{number + 1:05}-of-{count:05}.gguf"), longest)
+        if _number(other, "split.no") != number or _number(other, "split.count") != count:
+            raise BadGguf(f"{other.path.name} does not belong to {path.name}.", "Fetch all the files again.")
+        files.append(other)
+    names = [tensor.name for file in files for tensor in file.tensors]
+    if len(set(names)) != len(names) or len(names) != _number(first, "split.tensors.count"):
+        raise BadGguf(f"{path.name} and the files after it do not add up to one model.", "Fetch all the files again.")
+    return files
+
+
+def stem(path: Path) -> str:
+    """The name of a GGUF without its suffix and without the number of the file."""
+    name = _NAME.fullmatch(path.name)
+    return name[1] if name else path.stem
+
+
+def _number(file: Gguf, key: str) -> int:
+    value = file.keys[key].data if key in file.keys else 0
+    if not isinstance(value, int):
+        raise BadGguf(f"{file.path.name} is no usable GGUF: {key} is no number.", "Fetch it again.")
+    return value

@@ -1,0 +1,58 @@
+"""`g4local quantize`, and what it shares with `g4local convert`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from g4convert import gguf, provenance
+from tests.cli.conftest import Run
+from tests.cli.test_commands import DEMO, told
+
+
+@pytest.fixture(scope="module")
+def wide(g4local: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo model in BF16."""
+    target = tmp_path_factory.mktemp("wide") / "demo.bf16.gguf"
+    assert g4local("convert", str(DEMO), "-o", str(target), "-q", "bf16").returncode == 0
+    return target
+
+
+def test_quantizing_a_bf16_file_is_converting_the_checkpoint(g4local: Run, wide: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.gguf", tmp_path / "second.gguf"
+    finished = g4local("quantize", str(wide), "-o", str(first), "-q", "Q4_0", "--reproducible")
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == f"{first}\n"
+    assert g4local("convert", str(DEMO), "-o", str(second), "-q", "Q4_0", "--reproducible").returncode == 0
+    found = {name: value for name, value in gguf.read(first).keys.items() if not name.startswith(provenance.PREFIX)}
+    assert found == gguf.read(second).keys
+    start = [gguf.read(path).data_start for path in (first, second)]
+    assert first.read_bytes()[start[0] :] == second.read_bytes()[start[1] :]
+
+
+def test_the_new_file_lies_among_the_models_under_the_recipe_s_name(g4local: Run, wide: Path) -> None:
+    finished = g4local("quantize", str(wide), "-q", "q8_0", "--json")
+    done = json.loads(finished.stdout)
+    path = Path(done["path"])
+    assert (path.name, done["quant"], done["bytes"]) == ("demo-Q8_0.gguf", "Q8_0", path.stat().st_size)
+    assert path.parent.name == "models"
+    told(g4local("quantize", str(wide), "-q", "q8_0"), 2)
+    assert g4local("quantize", str(wide), "-q", "q8_0", "--force").returncode == 0
+    assert "quantized already" in told(g4local("quantize", "demo-Q8_0"), 4)
+    path.unlink()
+
+
+def test_a_plan_is_printed_and_nothing_written(g4local: Run, wide: Path) -> None:
+    before = sorted(wide.parent.iterdir())
+    plan = json.loads(g4local("quantize", str(wide), "--plan", "--json").stdout)
+    assert {"name": "output_norm.weight", "source_type": "F32", "type": "F32"}.items() <= plan["tensors"][0].items()
+    table = g4local("quantize", str(wide), "--plan").stdout.splitlines()
+    assert len(table) == len(plan["tensors"]) + 1
+    assert max(map(len, table)) <= 80
+    assert sorted(wide.parent.iterdir()) == before
+
+
+def test_a_file_is_not_written_over_itself(g4local: Run, wide: Path) -> None:
+    before = wide.read_bytes()
+    assert "files that are read" in told(g4local("quantize", str(wide), "-o", str(wide), "--force"), 2)
+    assert wide.read_bytes() == before
