@@ -6,10 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from g4convert import architectures, checkpoint, ggml, metadata, provenance, quants, spec, tokenizer, verify, writer
+from g4convert import (
+    architectures,
+    checkpoint,
+    ggml,
+    metadata,
+    provenance,
+    qat,
+    quants,
+    spec,
+    tokenizer,
+    verify,
+    writer,
+)
 from g4convert import plan as planning
 from g4convert.gguf import Value, u32
 from g4convert.plan import Plan
+from g4convert.qat import Mode
 from g4local.core.errors import UsageError
 from g4local.core.progress import Report
 
@@ -24,6 +37,7 @@ class Converted:
     path: Path
     nbytes: int
     plan: Plan
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,8 @@ class Job:
     plan: Plan
     keys: dict[str, Value]
     """Of the GGUF, in the file's order."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know of the result, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,8 @@ class Options:
 
     threads: int = 0
     """0: all cores."""
+    qat: Mode = "auto"
+    """Whether weights that were trained for Q4_0 are kept exactly."""
     reproducible: bool = False
     """True: the file says nothing of where it comes from, and has the bytes of llama.cpp's tools."""
 
@@ -70,12 +88,14 @@ def write(job: Job, target: Path, report: Report, cancel: Event, options: Option
         writer.write(file, job.plan, rows, options.threads or os.cpu_count() or 1, report, cancel)
         file.flush()
         verify.check(Path(file.name), job.plan, job.keys)
-    return Converted(target, nbytes, job.plan)
+    return Converted(target, nbytes, job.plan, job.warnings)
 
 
-def plan(folder: Path, recipe: str) -> Plan:
+def plan(folder: Path, recipe: str, options: Options | None = None) -> Plan:
     """What `convert` would write, without writing it; the same errors as `convert`, but for tokenizer and target."""
-    return planned(checkpoint.read(folder), quants.recipe(recipe))[1]
+    options = options or Options()
+    source = checkpoint.read(folder)
+    return _adapted(source, planned(source, quants.recipe(recipe))[1], options).plan
 
 
 def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
@@ -84,6 +104,7 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
     mix = quants.recipe(recipe)
     source = checkpoint.read(folder)
     model, whole = planned(source, mix)
+    adapted = _adapted(source, whole, options)
     keys = {
         **metadata.keys(folder, model.architecture),
         **spec.keys(model, mix.file_type),
@@ -96,7 +117,7 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
             keys[last] = keys.pop(last)
     if not options.reproducible:
         keys |= provenance.of_checkpoint(source, mix.name)
-    return Job(source.tensors, whole, keys)
+    return Job(source.tensors, adapted.plan, keys, (adapted.warning,) if adapted.warning else ())
 
 
 def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.ModelSpec, Plan]:
@@ -105,3 +126,9 @@ def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.Mod
     model = architecture.read(source.config)
     matched = planning.match(architecture.rules(model), source.tensors, architecture.prefixes, architecture.skips)
     return model, planning.make(matched, mix, len(model.layers), model.experts)
+
+
+def _adapted(source: checkpoint.Checkpoint, whole: Plan, options: Options) -> qat.Adapted:
+    """The plan that keeps what was trained for Q4_0; only for this are some weights read before the others."""
+    with checkpoint.rows(source.tensors.values()) as rows:
+        return qat.adapted(whole, rows, options.qat)

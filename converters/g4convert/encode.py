@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from g4convert import ggml
+from g4convert import ggml, lattice
 from g4convert.checkpoint import Rows
 from g4convert.plan import TensorPlan, padded
 from g4convert.quants import FLOATS
@@ -47,9 +47,10 @@ def encoded(slab: Slab, source: Rows, *, rounds: bool) -> bytes:
     if dtype == tensor.type.name and tensor.transform is None:
         content = raw
     else:
-        if rounds and tensor.type.name != "F32" and dtype != "BF16":
-            values = rounded_to_bf16(values)
-        data = ggml.quantized(values, tensor.row, tensor.type)
+        is_rounded = rounds and tensor.type.name != "F32" and dtype != "BF16"
+        data = ggml.quantized(rounded_to_bf16(values) if is_rounded else values, tensor.row, tensor.type)
+        if tensor.lattice is not None:
+            lattice.restore(data, values, tensor.lattice)
         _expect(ggml.is_valid(data, tensor.type), tensor)
         content = data.tobytes()
     return _padded(content, slab)

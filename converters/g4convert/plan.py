@@ -11,6 +11,7 @@ from math import prod
 from g4convert import quants
 from g4convert.checkpoint import SourceTensor
 from g4convert.gguf import ALIGNMENT
+from g4convert.lattice import Tally
 from g4convert.quants import FLOATS, TYPES, Recipe, Role, TensorType
 from g4convert.transforms import Floats
 from g4local.core.errors import BadCheckpoint, BadGguf
@@ -52,6 +53,8 @@ class TensorPlan:
     """None when the values are made."""
     make: Callable[[], Floats] | None = field(default=None, repr=False, compare=False)
     transform: Callable[[Floats], Floats] | None = field(default=None, repr=False, compare=False)
+    lattice: Tally | None = field(default=None, repr=False, compare=False)
+    """Counts the blocks of a tensor that lies on a Q4_0 lattice; None: nobody looks for one."""
 
     @property
     def is_whole(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -40,6 +40,12 @@ class Conversion:
             autocompletion=completion.quants,
         ),
     ] = "Q4_K_M"
+    qat: Annotated[
+        Literal["auto", "on", "off"],
+        typer.Option(
+            "--qat", help="Keep weights that were trained for Q4_0 exactly: where they are, or else fail, or never."
+        ),
+    ] = "auto"
     reproducible: Annotated[
         bool,
         typer.Option("--reproducible", help="Leave out where the GGUF comes from: llama.cpp's own bytes."),
@@ -60,7 +66,7 @@ class Source:
 
     name: str
     """How the GGUF's own name begins."""
-    plan: Callable[[str], "Plan"]
+    plan: Callable[[str, "Options"], "Plan"]
     """What a recipe would make of it."""
     write: Callable[[Path, str, Report, Event, "Options"], "Converted"]
 
@@ -70,20 +76,25 @@ def carry_out(wanted: Conversion, source: Source) -> None:
     from g4convert.convert import Options
     from g4local import library
 
+    choices = Options(qat=wanted.qat, reproducible=wanted.reproducible)
     if wanted.plan:
-        _print_plan(source.plan(wanted.recipe), wanted.as_json)
+        _print_plan(source.plan(wanted.recipe, choices), wanted.as_json)
         return
     target = wanted.target or library.models_folder(paths(environ)) / f"{source.name}-{wanted.recipe}.gguf"
     if _is_there(target) and not wanted.force:
         raise UsageError(f"{target} is there already.", "Give another name with -o, or --force to write over it.")
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
-        done = source.write(target, wanted.recipe, bar.report, cancel, Options(reproducible=wanted.reproducible))
+        done = source.write(target, wanted.recipe, bar.report, cancel, choices)
     if wanted.as_json:
-        output.json_line({"path": str(done.path), "bytes": done.nbytes, **_summary(done.plan)})
+        made: dict[str, Json] = {"path": str(done.path), "bytes": done.nbytes, **_summary(done.plan)}
+        output.json_line({**made, "qat": _lattice(done.plan), "warnings": list[Json](done.warnings)})
     else:
         output.line(str(done.path))
         output.note(f"{wanted.recipe}, {len(done.plan.tensors)} tensors, {output.human_bytes(done.nbytes)}")
+        _print_lattice(done.plan)
+    for warning in done.warnings:
+        output.warning(warning)
 
 
 def _is_there(path: Path) -> bool:
@@ -137,3 +148,19 @@ def _origin(tensor: "TensorPlan") -> str:
 def _summary(plan: "Plan") -> dict[str, Json]:
     types = Counter(tensor.type.name for tensor in plan.tensors)
     return {"quant": plan.recipe.name, "data_bytes": plan.nbytes, "types": dict[str, Json](types)}
+
+
+def _lattice(plan: "Plan") -> dict[str, Json] | None:
+    """What was kept of weights that were trained for Q4_0."""
+    marked = [tensor.lattice for tensor in plan.tensors if tensor.lattice]
+    if not marked:
+        return None
+    tally = marked[0]
+    return {"tensors": len(marked), "blocks": tally.blocks, "exact": tally.exact, "nearest": tally.nearest}
+
+
+def _print_lattice(plan: "Plan") -> None:
+    match _lattice(plan):
+        case {"tensors": int(tensors), "blocks": int(blocks), "exact": int(exact)}:
+            share = "all" if exact == blocks else f"{exact:,} of"
+            output.note(f"Trained for Q4_0: {tensors} tensors, {share} {blocks:,} blocks kept exactly.")
