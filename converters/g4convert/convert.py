@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -93,9 +93,9 @@ def write(job: Job, target: Path, report: Report, cancel: Event, options: Option
 
 def plan(folder: Path, recipe: str, options: Options | None = None) -> Plan:
     """What `convert` would write, without writing it; the same errors as `convert`, but for tokenizer and target."""
-    options = options or Options()
     source = checkpoint.read(folder)
-    return _adapted(source, planned(source, quants.recipe(recipe))[1], options).plan
+    whole = planned(source, quants.recipe(recipe))[1]
+    return keeping(Job(source.tensors, whole, {}), options or Options()).plan
 
 
 def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
@@ -104,7 +104,6 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
     mix = quants.recipe(recipe)
     source = checkpoint.read(folder)
     model, whole = planned(source, mix)
-    adapted = _adapted(source, whole, options)
     keys = {
         **metadata.keys(folder, model.architecture),
         **spec.keys(model, mix.file_type),
@@ -117,7 +116,7 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
             keys[last] = keys.pop(last)
     if not options.reproducible:
         keys |= provenance.of_checkpoint(source, mix.name)
-    return Job(source.tensors, adapted.plan, keys, (adapted.warning,) if adapted.warning else ())
+    return keeping(Job(source.tensors, whole, keys), options)
 
 
 def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.ModelSpec, Plan]:
@@ -128,7 +127,8 @@ def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.Mod
     return model, planning.make(matched, mix, len(model.layers), model.experts)
 
 
-def _adapted(source: checkpoint.Checkpoint, whole: Plan, options: Options) -> qat.Adapted:
-    """The plan that keeps what was trained for Q4_0; only for this are some weights read before the others."""
-    with checkpoint.rows(source.tensors.values()) as rows:
-        return qat.adapted(whole, rows, options.qat)
+def keeping(job: Job, options: Options) -> Job:
+    """The job that keeps what was trained for Q4_0; only for this are some weights read before the others."""
+    with checkpoint.rows(job.source.values()) as rows:
+        adapted = qat.adapted(job.plan, rows, options.qat)
+    return replace(job, plan=adapted.plan, warnings=job.warnings + adapted.warnings)

@@ -29,7 +29,8 @@ class Adapted:
     """A plan that keeps what was trained."""
 
     plan: Plan
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
+    """One sentence each."""
 
 
 def adapted(plan: Plan, rows: Rows, mode: Mode) -> Adapted:
@@ -51,7 +52,7 @@ def adapted(plan: Plan, rows: Rows, mode: Mode) -> Adapted:
             f"{plan.recipe.name} keeps nothing of a Q4_0 lattice." if found else "No weights lie on a Q4_0 lattice.",
             "Give --quant Q4_0." if found else "Leave --qat on away; this is no checkpoint that was trained for Q4_0.",
         )
-    return Adapted(plan, _warning(plan) if found else "")
+    return Adapted(plan, (_warning(plan),) if found else ())
 
 
 def _may_be_exact(plan: Plan, tensor: TensorPlan) -> bool:
@@ -60,7 +61,8 @@ def _may_be_exact(plan: Plan, tensor: TensorPlan) -> bool:
 
 
 def _has_blocks(tensor: TensorPlan) -> bool:
-    return tensor.source is not None and not tensor.is_whole and tensor.role != "exact" and tensor.row % BLOCK == 0
+    has_values = tensor.source is not None and tensor.source.dtype in FLOATS and not tensor.is_whole
+    return has_values and tensor.role != "exact" and tensor.row % BLOCK == 0
 
 
 def _lies_on_lattice(tensor: TensorPlan, rows: Rows) -> bool:

@@ -10,7 +10,7 @@ from g4convert import ggml, provenance, quants, shards
 from g4convert import plan as planning
 from g4convert.architectures import gemma4
 from g4convert.checkpoint import SourceTensor
-from g4convert.convert import Converted, Job, Options, write
+from g4convert.convert import Converted, Job, Options, keeping, write
 from g4convert.gguf import ALIGNMENT, Gguf, u32
 from g4convert.plan import Match, Plan, Rule
 from g4convert.quants import Role
@@ -46,9 +46,9 @@ def requantize(
     return write(prepare(path, recipe, options), target, report, cancel, options)
 
 
-def plan(path: Path, recipe: str) -> Plan:
+def plan(path: Path, recipe: str, options: Options | None = None) -> Plan:
     """What `requantize` would write, without writing it."""
-    return prepare(path, recipe, Options()).plan
+    return prepare(path, recipe, options or Options()).plan
 
 
 def prepare(path: Path, recipe: str, options: Options) -> Job:
@@ -80,7 +80,7 @@ def prepare(path: Path, recipe: str, options: Options) -> Job:
     if not options.reproducible:
         own = provenance.of_gguf(first, mix.name)
         keys = {name: value for name, value in keys.items() if not name.startswith(provenance.PREFIX)} | own
-    return Job(source, whole, keys)
+    return keeping(Job(source, whole, keys), options)
 
 
 def _tensors(file: Gguf) -> list[SourceTensor]:

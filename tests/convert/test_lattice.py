@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from g4convert import checkpoint, convert, ggml, lattice
+from g4convert import checkpoint, convert, ggml, lattice, requantize
 from g4convert.lattice import BLOCK, Tally
 from g4convert.quants import TYPES
 from g4convert.transforms import Floats, rounded_to_bf16
@@ -194,6 +194,17 @@ def test_a_file_of_a_trained_checkpoint_is_the_checkpoint(kind: checkpoints.Kind
     tally = marked[0].lattice
     assert tally
     assert tally.blocks == tally.exact == sum(tensor.rows * tensor.row // BLOCK for tensor in marked)
+
+
+def test_a_bf16_gguf_of_a_trained_checkpoint_is_quantized_to_the_same_file(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path / "model", trained("dense"))
+    kept, whole = converted(folder, "Q4_0", "auto"), converted(folder, "BF16", "auto")
+    target = tmp_path / "again.gguf"
+    options = convert.Options(reproducible=True)
+    again = requantize.requantize(whole.path, target, "Q4_0", silent, Event(), options)
+    assert target.read_bytes() == kept.path.read_bytes()
+    assert any(tensor.lattice for tensor in again.plan.tensors)
+    assert requantize.requantize(whole.path, target, "Q6_K", silent, Event(), options).warnings
 
 
 def test_embeddings_off_the_lattice_keep_the_larger_type(tmp_path: Path) -> None:
