@@ -14,10 +14,11 @@ from g4local.cli import output
 from g4local.cli.chat import chat
 from g4local.cli.convert import convert
 from g4local.cli.doctor import doctor
-from g4local.cli.models import ls, show
+from g4local.cli.models import ls
 from g4local.cli.prompt import prompt
 from g4local.cli.quantize import quantize
 from g4local.cli.run import run
+from g4local.cli.show import show
 from g4local.core.errors import Cancelled, G4Error
 
 _EPILOG = "Exit codes: 0 ok, 1 error, 2 usage, 3 no such model, 4 unusable file, 5 context full, 6 cut off, 130 Ctrl-C."

@@ -1,0 +1,197 @@
+"""`g4local show`: what is in a GGUF, and where it comes from."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from math import prod
+from os import environ
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4local.cli import options, output
+from g4local.cli.interrupts import interruptible
+from g4local.core.messages import Json
+from g4local.settings import paths
+
+if TYPE_CHECKING:
+    from g4convert.gguf import Gguf, TensorInfo, Value
+    from g4local.library import Model
+
+_LONGEST_ARRAY = 64
+"""Longer arrays (a vocabulary) are told by their length."""
+_NUMBERS = (
+    *("context_length", "block_count", "embedding_length", "embedding_length_out", "expert_count"),
+    *("attention.sliding_window", "vision.projector_type", "vision.block_count", "vision.embedding_length"),
+    *("audio.projector_type", "audio.block_count", "audio.embedding_length"),
+)
+"""Keys of an architecture that are shown where a file has them."""
+_MADE = "g4local."
+_HASHES = {"index_sha256": "index", "header_sha256": "header"}
+_DIGITS = 16
+"""Of a hash that are shown to a person; `--json` has all."""
+
+
+def show(
+    model: options.Model,
+    quant: options.Quant = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor, and where in the file it is.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what a GGUF holds and where it comes from; a checkpoint folder is converted first."""
+    from g4convert import shards
+    from g4local import library
+
+    places = paths(environ)
+    found = library.find(model, places)
+    cancel = Event()
+    with output.Bar() as bar, interruptible(cancel):
+        files = shards.read(library.gguf(found, quant, places, bar.report, cancel), _LONGEST_ARRAY)
+    if as_json:
+        rows: dict[str, Json] = {"tensors": [_tensor(file, tensor) for file, tensor in _each(files)]} if tensors else {}
+        output.json_line({**_object(found, files), **rows})
+    elif tensors:
+        _print_tensors(files)
+    else:
+        _print(found, files)
+
+
+def recipe_of(files: Sequence["Gguf"]) -> str:
+    """The recipe that a GGUF says it follows, or the type that most of its bytes have."""
+    from g4convert.quants import RECIPES
+
+    said = _value(files[0], "general.file_type")
+    return next(
+        (recipe.name for recipe in RECIPES.values() if recipe.file_type == said), next(iter(_types(files)), "-")
+    )
+
+
+def _print(model: "Model", files: Sequence["Gguf"]) -> None:
+    first = files[0]
+    architecture = _value(first, "general.architecture")
+    known = {name: _value(first, f"{architecture}.{name}") for name in _NUMBERS}
+    output.fields(
+        {
+            "model": model.name,
+            "path": str(first.path) + (f" and {len(files) - 1} more" if len(files) > 1 else ""),
+            "size": output.human_bytes(_nbytes(files)),
+            "architecture": str(architecture or "-"),
+            "parameters": f"{_parameters(files):,}",
+            "quant": recipe_of(files),
+            **{
+                name.replace("_", " ").replace(".", " "): f"{value:,}" if isinstance(value, int) else str(value)
+                for name, value in known.items()
+                if value is not None
+            },
+        }
+    )
+    if made := [*_making(first)]:
+        output.line()
+        output.table(("RECIPE", "MADE OF", "SHA-256 OF ITS", "BY"), made)
+    output.line()
+    output.table(
+        ("TYPE", "TENSORS", "SIZE"),
+        [(name, str(count), output.human_bytes(nbytes)) for name, (count, nbytes) in _types(files).items()],
+    )
+
+
+def _making(file: "Gguf") -> Iterator[tuple[str, str, str, str]]:
+    """What the file tells of its making, the last step first."""
+    prefix = _MADE
+    while f"{prefix}version" in file.keys:
+        told = {
+            name.removeprefix(prefix): str(_json(value)) for name, value in file.keys.items() if name.startswith(prefix)
+        }
+        hashes = [
+            f"{said} {told[f'source.{key}'][:_DIGITS]}" for key, said in _HASHES.items() if f"source.{key}" in told
+        ]
+        source = told.get("source.name", "-")
+        yield told.get("recipe", "-"), source, ", ".join(hashes) or "-", f"g4local {told['version']}"
+        prefix += "source."
+
+
+def _print_tensors(files: Sequence["Gguf"]) -> None:
+    output.table(
+        ("TENSOR", "SHAPE", "TYPE", "SIZE", "OFFSET", *(("FILE",) if len(files) > 1 else ())),
+        [
+            (
+                tensor.name,
+                " x ".join(map(str, reversed(tensor.dims))),
+                tensor.type.name,
+                output.human_bytes(tensor.nbytes),
+                str(file.data_start + tensor.offset),
+                *((file.path.name,) if len(files) > 1 else ()),
+            )
+            for file, tensor in _each(files)
+        ],
+    )
+
+
+def _tensor(file: "Gguf", tensor: "TensorInfo") -> Json:
+    """`offset` is counted from the beginning of `file`."""
+    return {
+        "name": tensor.name,
+        "shape": list(reversed(tensor.dims)),
+        "type": tensor.type.name,
+        "bytes": tensor.nbytes,
+        "offset": file.data_start + tensor.offset,
+        "file": str(file.path),
+    }
+
+
+def _object(model: "Model", files: Sequence["Gguf"]) -> dict[str, Json]:
+    first = files[0]
+    return {
+        "name": model.name,
+        "path": str(first.path),
+        "bytes": _nbytes(files),
+        "parameters": _parameters(files),
+        "quant": recipe_of(files),
+        "types": {name: {"tensors": count, "bytes": nbytes} for name, (count, nbytes) in _types(files).items()},
+        "keys": {name: _json(value) for name, value in first.keys.items()},
+    }
+
+
+def _each(files: Sequence["Gguf"]) -> Iterator[tuple["Gguf", "TensorInfo"]]:
+    return chain.from_iterable(((file, tensor) for tensor in file.tensors) for file in files)
+
+
+def _types(files: Sequence["Gguf"]) -> dict[str, tuple[int, int]]:
+    """Tensors and bytes by type, the type with the most bytes first."""
+    totals: dict[str, tuple[int, int]] = {}
+    for _, tensor in _each(files):
+        count, nbytes = totals.get(tensor.type.name, (0, 0))
+        totals[tensor.type.name] = (count + 1, nbytes + tensor.nbytes)
+    return dict(sorted(totals.items(), key=lambda entry: -entry[1][1]))
+
+
+def _nbytes(files: Sequence["Gguf"]) -> int:
+    return sum(file.nbytes for file in files)
+
+
+def _parameters(files: Sequence["Gguf"]) -> int:
+    return sum(prod(tensor.dims) for _, tensor in _each(files))
+
+
+def _value(file: "Gguf", key: str) -> Json:
+    return _json(file.keys[key]) if key in file.keys else None
+
+
+def _json(value: "Value") -> Json:
+    from g4convert.gguf import Omitted
+
+    return f"({value.data.items:,} items)" if isinstance(value.data, Omitted) else _plain(value.data)
+
+
+def _plain(data: object) -> Json:
+    """The same in JSON, which has no word for what is infinite or not a number."""
+    match data:
+        case list():
+            return [_plain(item) for item in data]
+        case float() if not math.isfinite(data):
+            return str(data)
+        case bool() | int() | float() | str():
+            return data
+        case _:
+            raise AssertionError("a GGUF holds nothing else")
