@@ -16,10 +16,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from g4convert import foreign
 from g4convert.quants import TYPES
 from g4local.core.errors import BadCheckpoint
 
 INDEX = "model.safetensors.index.json"
+_WEIGHTS = "model*.safetensors"
 
 DTYPE_NBYTES = {
     **{"BF16": 2, "F16": 2, "F32": 4, "F64": 8, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1},
@@ -131,11 +133,8 @@ def read(folder: Path) -> Checkpoint:
     """Read what a folder holds, but no weight; BadCheckpoint when a file is missing, cut off or inconsistent."""
     if not folder.is_dir():
         raise BadCheckpoint(f"There is no folder {folder}.", "Give a folder that was downloaded from Hugging Face.")
-    if not (folder / "config.json").exists() and not any(folder.glob("*.safetensors")):
-        raise BadCheckpoint(
-            f"{folder} holds no checkpoint: it has neither config.json nor safetensors files.",
-            "Give a folder that was downloaded from Hugging Face.",
-        )
+    if not (folder / INDEX).is_file():
+        foreign.expect_checkpoint(folder, _WEIGHTS)
     config = read_json(folder / "config.json")
     index = folder / INDEX
     tensors = _indexed(folder, index) if index.is_file() else _listed(folder)
@@ -165,9 +164,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _listed(folder: Path) -> dict[str, SourceTensor]:
     """The tensors of a folder without an index."""
-    paths = sorted(folder.glob("model*.safetensors"))
+    paths = sorted(folder.glob(_WEIGHTS))
     if not paths:
-        raise BadCheckpoint(f"{folder} has no safetensors files.", "Only safetensors checkpoints can be converted.")
+        raise BadCheckpoint(f"{folder} has no files {_WEIGHTS}.", "Only safetensors checkpoints can be converted.")
     tensors: dict[str, SourceTensor] = {}
     for path in paths:
         for tensor in _header(path):

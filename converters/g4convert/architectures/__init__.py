@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from g4convert.architectures import gemma4
+from g4convert.architectures import gemma4, others
 from g4convert.plan import Rule
 from g4convert.spec import ModelSpec
-from g4local.core.errors import UnknownArchitecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +38,17 @@ KNOWN = (
     ),
 )
 
-_REFUSED = {
-    "diffusiongemma": "DiffusionGemma writes whole blocks of text by diffusion, which needs its own decoder",
-    "embeddinggemma": "EmbeddingGemma makes embeddings and can't chat",
-    "assistant": "this is a drafter that only helps a larger Gemma 4 along",
-}
-"""Parts of names, without underscores, and why such a model can't be converted."""
-
 
 def find(config: Mapping[str, Any]) -> Architecture:
-    """The architecture of a config.json; UnknownArchitecture, which says what it is instead, when it is another."""
+    """The architecture of a config.json; UnknownArchitecture, which says what it is instead, when it is another.
+
+    BadCheckpoint when its weights are quantized already.
+    """
     named = config.get("architectures")
     name = str(named[0]) if isinstance(named, list) and named else ""
     model_type = str(config.get("model_type", ""))
     for architecture in KNOWN:
         if name in architecture.names or (not name and model_type in architecture.model_types):
+            others.expect_unquantized(config)
             return architecture
-    shown = name or model_type
-    hint = f"The converter knows {', '.join(known for entry in KNOWN for known in entry.names)}."
-    flat = shown.lower().replace("_", "")
-    for part, reason in _REFUSED.items():
-        if part in flat:
-            raise UnknownArchitecture(f"{shown} can't be converted: {reason}.", hint)
-    if not shown:
-        raise UnknownArchitecture("config.json does not say what model this is.", hint)
-    raise UnknownArchitecture(f"The converter does not know the architecture {shown}.", hint)
+    raise others.refused(name or model_type, ", ".join(known for entry in KNOWN for known in entry.names))

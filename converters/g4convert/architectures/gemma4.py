@@ -47,10 +47,6 @@ def read(config: Mapping[str, Any]) -> ModelSpec:
     """
     text = config.get("text_config")
     numbers = _Numbers({**config, **text} if isinstance(text, dict) else config)
-    if numbers.get("quantization_config"):
-        raise BadCheckpoint(
-            "The checkpoint is quantized already.", "Convert the model's BF16 checkpoint, which has lost nothing yet."
-        )
     for key, value in _ONLY.items():
         numbers.expect(key, value)
     if numbers.get("use_bidirectional_attention") == "all":
