@@ -127,6 +127,27 @@ def make(kind: Kind, seed: int = 0, **changes: Any) -> Checkpoint:
     return Checkpoint(config, {name: _values(rng, name, shape) for name, shape in _shapes(text).items()})
 
 
+def with_tail(made: Checkpoint) -> Checkpoint:
+    """As Google's own files: also the last layers, which use the keys and values of others, have some."""
+    text, rng = made.text, np.random.default_rng(3)
+    count = text["num_hidden_layers"]
+    for index in range(count - text["num_kv_shared_layers"], count):
+        head = text["global_head_dim" if text["layer_types"][index] == "full_attention" else "head_dim"]
+        layer = f"model.language_model.layers.{index}.self_attn"
+        for name in ("k_proj", "v_proj"):
+            shape = (text["num_key_value_heads"] * head, text["hidden_size"])
+            made.tensors[f"{layer}.{name}.weight"] = rng.standard_normal(shape).astype(np.float32) / 16
+        made.tensors[f"{layer}.k_norm.weight"] = np.ones(head, np.float32)
+    return made
+
+
+def mixed(made: Checkpoint) -> Checkpoint:
+    """The three types side by side, as merging tools leave them."""
+    for number, name in enumerate(made.tensors):
+        made.dtypes[name] = ("BF16", "F16", "F32")[number % 3]
+    return made
+
+
 def write(folder: Path, checkpoint: Checkpoint, shards: int = 1) -> Path:
     """Write the folder as Hugging Face would; with several shards there is an index."""
     folder.mkdir(parents=True, exist_ok=True)

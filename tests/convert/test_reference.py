@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 
 DEMO = Path(__file__).parents[2] / "g4local" / "demo"
 MODELS = ("dense", "moe", "ple", "demo")
+OTHERS = ("unified", "text only", "untied", "base", "tail", "mixed")
 REPRODUCIBLE = convert.Options(reproducible=True)
 MOST = 1e-4
 """Mean divergence in nats where the routers agree."""
@@ -54,6 +55,15 @@ def untied(folder: Path) -> None:
     (folder / "additional_chat_templates" / "tools.jinja").write_text("tools")
 
 
+def base(folder: Path) -> None:
+    """An E4B before it was taught to chat: no template; and all in F16."""
+    checkpoint = checkpoints.make("ple", use_double_wide_mlp=False, num_key_value_heads=2)
+    checkpoint.dtypes = dict.fromkeys(checkpoint.tensors, "F16")
+    checkpoint.config["dtype"] = "float16"
+    checkpoints.write(folder, checkpoint)
+    (folder / "chat_template.jinja").unlink()
+
+
 VARIANTS: dict[str, Callable[[Path], object]] = {
     "dense": lambda folder: checkpoints.write(folder, checkpoints.make("dense")),
     "moe": lambda folder: checkpoints.write(folder, checkpoints.make("moe")),
@@ -61,6 +71,9 @@ VARIANTS: dict[str, Callable[[Path], object]] = {
     "unified": unified,
     "text only": text_only,
     "untied": untied,
+    "base": base,
+    "tail": lambda folder: checkpoints.write(folder, checkpoints.with_tail(checkpoints.make("ple"))),
+    "mixed": lambda folder: checkpoints.write(folder, checkpoints.mixed(checkpoints.make("moe")), shards=3),
 }
 
 
@@ -85,8 +98,9 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 @pytest.mark.parametrize(
     ("model", "recipe"),
     [
-        *((model, "BF16") for model in (*MODELS, "unified", "text only", "untied")),
+        *((model, "BF16") for model in (*MODELS, *OTHERS)),
         *(("moe", "F16"), ("ple", "F16"), ("text only", "F16"), ("dense", "F32"), ("demo", "F32")),
+        *(("base", "F16"), ("mixed", "F16"), ("mixed", "F32")),
     ],
 )
 def test_keys_and_tensors_are_those_of_llama_cpp_s_converter(

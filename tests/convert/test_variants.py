@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from threading import Event
 
-import numpy as np
 import pytest
 
 from g4convert import convert, gguf
@@ -13,8 +12,6 @@ from g4local.core.progress import silent
 from tests import checkpoints
 from tests.convert import llama_quantize
 
-TEXT = "model.language_model."
-
 
 def converted(folder: Path, recipe: str) -> Path:
     target = folder.with_name(f"{folder.name}-{recipe}.gguf")
@@ -22,32 +19,10 @@ def converted(folder: Path, recipe: str) -> Path:
     return target
 
 
-def with_tail(made: checkpoints.Checkpoint) -> checkpoints.Checkpoint:
-    """As Google's own files: also the last layers, which use the keys and values of others, have some."""
-    text, rng = made.text, np.random.default_rng(3)
-    count = text["num_hidden_layers"]
-    for index in range(count - text["num_kv_shared_layers"], count):
-        full = text["layer_types"][index] == "full_attention"
-        head = text["global_head_dim" if full else "head_dim"]
-        shape = (text["num_key_value_heads"] * head, text["hidden_size"])
-        for name in ("k_proj", "v_proj"):
-            weights = rng.standard_normal(shape).astype(np.float32) / 16
-            made.tensors[f"{TEXT}layers.{index}.self_attn.{name}.weight"] = weights
-        made.tensors[f"{TEXT}layers.{index}.self_attn.k_norm.weight"] = np.ones(head, np.float32)
-    return made
-
-
-def mixed(made: checkpoints.Checkpoint) -> checkpoints.Checkpoint:
-    """The three types side by side, as merging tools leave them."""
-    for number, name in enumerate(made.tensors):
-        made.dtypes[name] = ("BF16", "F16", "F32")[number % 3]
-    return made
-
-
 @pytest.mark.parametrize("recipe", ["Q4_K_M", "Q4_0", "Q6_K"])
 @pytest.mark.parametrize("kind", checkpoints.KINDS)
 def test_types_may_be_mixed_and_shards_too(kind: checkpoints.Kind, recipe: str, tmp_path: Path) -> None:
-    folder = checkpoints.write(tmp_path / "model", mixed(checkpoints.make(kind)), shards=3)
+    folder = checkpoints.write(tmp_path / "model", checkpoints.mixed(checkpoints.make(kind)), shards=3)
     expected = llama_quantize.quantize(converted(folder, "BF16"), tmp_path / "expected", recipe)
     assert converted(folder, recipe).read_bytes() == expected.read_bytes()
 
@@ -55,7 +30,7 @@ def test_types_may_be_mixed_and_shards_too(kind: checkpoints.Kind, recipe: str, 
 def test_keys_and_values_that_nothing_uses_are_kept_where_they_are_and_not_missed_where_not(tmp_path: Path) -> None:
     """They count among the layers of attn_v of which some get more bits, so the two files differ in more than them."""
     lean = checkpoints.write(tmp_path / "lean", checkpoints.make("ple"))
-    whole = checkpoints.write(tmp_path / "whole", with_tail(checkpoints.make("ple")))
+    whole = checkpoints.write(tmp_path / "whole", checkpoints.with_tail(checkpoints.make("ple")))
     counts = []
     for folder in (lean, whole):
         expected = llama_quantize.quantize(converted(folder, "BF16"), tmp_path / "expected", "Q4_K_M")
