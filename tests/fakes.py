@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from threading import Event
-from typing import Literal
 
-from g4local.backend.engine import Completion, EngineInfo, Piece, Sampling
+from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guidance, Piece, Sampling
 from g4local.core.errors import Cancelled, ContextFull, EngineDied, G4Error
 from g4local.core.progress import Progress, Report
 from g4local.core.prompt import Segment, joined
@@ -53,7 +52,8 @@ class Reply:
 
     text: str
     """With Gemma 4's markup, without the token that ends it."""
-    reason: Literal["stop", "length", "context"] = "stop"
+    reason: EndReason = "stop"
+    thought_cut: bool = False
     dies_after: int | None = None
     """Pieces after which the engine dies."""
     cancels_after: int | None = None
@@ -75,6 +75,8 @@ class ScriptedEngine:
     prompt_segments: list[list[Segment]] = field(default_factory=list)
     requests: list[tuple[Sampling, int]] = field(default_factory=list)
     """Sampling and max_tokens of each generation."""
+    guidance: list[Guidance] = field(default_factory=list)
+    """What each generation was held to."""
     starts: int = 0
     """Loads: one, and one more after each death."""
     is_open: bool = False
@@ -99,7 +101,13 @@ class ScriptedEngine:
         return [token for segment in prompt for token in _tokens(segment, self.info.special_tokens)]
 
     def generate(
-        self, prompt: Sequence[Segment], sampling: Sampling, max_tokens: int, report: Report, cancel: Event
+        self,
+        prompt: Sequence[Segment],
+        sampling: Sampling,
+        max_tokens: int,
+        report: Report,
+        cancel: Event,
+        guidance: Guidance = FREE,
     ) -> Iterator[Piece | Completion]:
         """The next reply of the script."""
         assert self.is_open, "generate before start"
@@ -107,6 +115,7 @@ class ScriptedEngine:
         self.prompts.append(joined(prompt))
         self.prompt_segments.append(list(prompt))
         self.requests.append((sampling, max_tokens))
+        self.guidance.append(guidance)
         reply = self.replies.pop(0)
         reply = Reply(reply) if isinstance(reply, str) else reply
         if reply.no_room:
@@ -122,11 +131,11 @@ class ScriptedEngine:
         reused = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt, self._cache, strict=False)))
         said: list[Piece] = []
 
-        def completion(reason: Literal["stop", "length", "context", "cancelled"]) -> Completion:
+        def completion(reason: EndReason) -> Completion:
             self._cache = [*prompt, *(piece.token for piece in said)]
             end = said[-1].token if reason == "stop" else None
             seed = 42 if sampling.seed is None else sampling.seed
-            return Completion(reason, end, len(prompt), reused, len(said), 0.25, 0.5, seed)
+            return Completion(reason, end, len(prompt), reused, len(said), 0.25, 0.5, seed, reply.thought_cut)
 
         for piece in (*self._pieces(reply), None):
             if len(said) == reply.dies_after:

@@ -7,7 +7,7 @@ from threading import Event
 
 from g4local.backend import frames, machine
 from g4local.backend.child import WORKER, Child
-from g4local.backend.engine import Completion, EngineInfo, LoadOptions, Piece, Sampling
+from g4local.backend.engine import FREE, Completion, EngineInfo, Guidance, LoadOptions, Piece, Sampling
 from g4local.core.errors import Cancelled, EngineDied
 from g4local.core.progress import Report, silent
 from g4local.core.prompt import Segment
@@ -48,7 +48,13 @@ class WorkerEngine:
         return tokens
 
     def generate(
-        self, prompt: Sequence[Segment], sampling: Sampling, max_tokens: int, report: Report, cancel: Event
+        self,
+        prompt: Sequence[Segment],
+        sampling: Sampling,
+        max_tokens: int,
+        report: Report,
+        cancel: Event,
+        guidance: Guidance = FREE,
     ) -> Iterator[Piece | Completion]:
         """Continue the prompt, as `Engine.generate` says; loads the model if it is not loaded."""
         child, _ = self._loaded(report, cancel)
@@ -57,6 +63,7 @@ class WorkerEngine:
             "prompt": frames.prompt(prompt),
             "sampling": frames.sampling(sampling),
             "max_tokens": max_tokens,
+            "guidance": frames.guidance(guidance),
         }
         for answer in self._answers(child.ask(frame, "answered", cancel), child, report):
             yield frames.said_from(answer)

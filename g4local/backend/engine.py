@@ -53,6 +53,36 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a text must be."""
+
+    kind: Literal["schema", "regex", "lark"]
+    text: str
+    """A JSON Schema, a regular expression for all of it, or a Lark grammar in llguidance's dialect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What holds a reply within bounds, beside the odds of its tokens."""
+
+    answer: Constraint | None = None
+    """What the answer must be; thoughts before it, and tool calls instead of it, are free of it."""
+    calls: str = ""
+    """A Lark grammar of what follows `<|tool_call>`, up to and with `<tool_call|>`; empty where no tool is offered."""
+    thinking: bool = False
+    """Whether a constrained reply may begin with a thought."""
+    in_thought: bool = False
+    """Whether the prompt has opened a thought already."""
+    think_budget: int = 0
+    """Most tokens of thoughts in a reply, after which they are closed; 0 is without limit."""
+    loop_guard: bool = True
+    """Whether a reply that only repeats itself is ended."""
+
+
+FREE = Guidance()
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What is known of a loaded model."""
 
@@ -82,12 +112,15 @@ class Piece:
     text: str
 
 
+EndReason = Literal["stop", "length", "context", "loop", "cancelled"]
+"""Why a generation ended: an end token, max_tokens, no room left, endless repetition, or a wish to stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """How a generation ended, and what it cost; always the last thing that `generate` yields."""
 
-    reason: Literal["stop", "length", "context", "cancelled"]
-    """`length`: max_tokens reached; `context`: no room left."""
+    reason: EndReason
     end_token: int | None
     """The token that ended it, when the reason is `stop`."""
     prompt_tokens: int
@@ -96,6 +129,8 @@ class Completion:
     prefill_seconds: float
     decode_seconds: float
     seed: int
+    thought_cut: bool = False
+    """Whether a thought was closed because its budget was spent."""
 
 
 class Engine(Protocol):
@@ -112,12 +147,18 @@ class Engine(Protocol):
         """The ids of a prompt; EngineError for a special token that the vocabulary lacks, Cancelled."""
 
     def generate(
-        self, prompt: Sequence[Segment], sampling: Sampling, max_tokens: int, report: Report, cancel: Event
+        self,
+        prompt: Sequence[Segment],
+        sampling: Sampling,
+        max_tokens: int,
+        report: Report,
+        cancel: Event,
+        guidance: Guidance = FREE,
     ) -> Iterator[Piece | Completion]:
         """Continue the prompt until an end token, `max_tokens` (0: as long as there is room) or `cancel`.
 
-        The end token itself is yielded as a Piece. Raises ContextFull when the prompt leaves no room, EngineDied when
-        the child dies.
+        The end token itself is yielded as a Piece. Raises ContextFull when the prompt leaves no room, UsageError for a
+        constraint that is none, EngineDied when the child dies.
         """
 
     def close(self) -> None:

@@ -2,7 +2,8 @@
 
     parent   {"job": 1, "do": "start", "options": {...}}
              {"job": 2, "do": "tokenize", "prompt": [[text, special, restorable], ...]}
-             {"job": 3, "do": "generate", "prompt": [...], "sampling": {...}, "max_tokens": 0}
+             {"job": 3, "do": "generate", "prompt": [...], "sampling": {...}, "max_tokens": 0,
+              "guidance": {...}}
              {"job": 3, "do": "cancel"}
     child    {"job": 3, "progress": [stage, done, total, unit]}      {"job": 3, "piece": [token, text]}
     last     {"job": 1, "info": {...}}   {"job": 2, "tokens": [...]}   {"job": 3, "completion": {...}}
@@ -17,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from g4local.backend.engine import Completion, EngineInfo, LoadOptions, Piece, Sampling
+from g4local.backend.engine import Completion, Constraint, EngineInfo, Guidance, LoadOptions, Piece, Sampling
 from g4local.core import errors
 from g4local.core.progress import Progress
 from g4local.core.prompt import Segment
@@ -69,6 +70,16 @@ def sampling(value: Sampling) -> Frame:
 def sampling_from(entry: Frame) -> Sampling:
     """The sampling that JSON means."""
     return Sampling(**entry)
+
+
+def guidance(value: Guidance) -> Frame:
+    """Guidance as JSON."""
+    return asdict(value)
+
+
+def guidance_from(entry: Frame) -> Guidance:
+    """The guidance that JSON means."""
+    return Guidance(**{**entry, "answer": entry["answer"] and Constraint(**entry["answer"])})
 
 
 def prompt(segments: Iterable[Segment]) -> list[list[str | bool]]:

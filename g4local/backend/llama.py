@@ -7,13 +7,14 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from time import perf_counter
-from typing import Literal
 
 import llama_cpp.llama_cpp as llama
 
 from g4local.backend import header, machine, prefix
 from g4local.backend.cache import BATCH, Cache
-from g4local.backend.engine import Completion, EngineInfo, LoadOptions, Piece, Sampling
+from g4local.backend.constraint import Grammars
+from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guidance, LoadOptions, Piece, Sampling
+from g4local.backend.guide import Guide
 from g4local.backend.header import Header
 from g4local.backend.log import listen
 from g4local.backend.sampling import PENALIZED, Sampler
@@ -49,6 +50,8 @@ class LlamaEngine:
             model = _load(options, head, stop, report)
             self._closing.callback(llama.llama_model_free, model)
             self._vocabulary = Vocabulary(model)
+            self._grammars = Grammars(self._vocabulary)
+            self._closing.callback(self._grammars.close)
             self._context = _open_context(model, options, head, context_size)
             self._closing.callback(llama.llama_free, self._context)
             stop.watch(self._context)
@@ -77,7 +80,12 @@ class LlamaEngine:
         return self._vocabulary.tokenize(prompt)[0]
 
     def generate(
-        self, prompt: Sequence[Segment], sampling: Sampling, max_tokens: int, report: Report
+        self,
+        prompt: Sequence[Segment],
+        sampling: Sampling,
+        max_tokens: int,
+        report: Report,
+        guidance: Guidance = FREE,
     ) -> Iterator[Piece | Completion]:
         """Continue the prompt, as `Engine.generate` says."""
         if self._vocabulary.exceeds(prompt, self.info.context - 1):
@@ -85,10 +93,16 @@ class LlamaEngine:
                 f"The conversation does not fit into the context of {self.info.context} tokens.", _SHORTER
             )
         tokens, marks = self._vocabulary.tokenize(prompt)
-        yield from self.extend(tokens, marks, sampling, max_tokens, report)
+        yield from self.extend(tokens, marks, sampling, max_tokens, report, guidance)
 
     def extend(
-        self, tokens: Sequence[int], marks: set[int], sampling: Sampling, max_tokens: int, report: Report
+        self,
+        tokens: Sequence[int],
+        marks: set[int],
+        sampling: Sampling,
+        max_tokens: int,
+        report: Report,
+        guidance: Guidance = FREE,
     ) -> Iterator[Piece | Completion]:
         """Continue a prompt that is tokens already; `marks` are the lengths that it should be able to come back to."""
         if not tokens:
@@ -98,7 +112,8 @@ class LlamaEngine:
         sampler = Sampler(sampling, self._vocabulary.size, self._vocabulary.suppressed())
         try:
             sampler.accept(tokens[-PENALIZED:])
-            yield from self._generate(_Account(len(tokens), sampler.seed), tokens, marks, sampler, max_tokens, report)
+            guide = Guide(guidance, sampler, self._vocabulary, self._grammars)
+            yield from self._generate(_Account(len(tokens), sampler.seed), tokens, marks, guide, max_tokens, report)
         finally:
             sampler.close()
 
@@ -107,7 +122,7 @@ class LlamaEngine:
         account: "_Account",
         tokens: Sequence[int],
         marks: set[int],
-        sampler: Sampler,
+        guide: Guide,
         max_tokens: int,
         report: Report,
     ) -> Iterator[Piece | Completion]:
@@ -120,7 +135,8 @@ class LlamaEngine:
         text = Utf8Text(self._vocabulary)
         room = self.info.context - len(tokens)
         while True:
-            token = sampler.sample(self._context)
+            token = guide.sample(self._context)
+            account.thought_cut = guide.thought_cut
             account.said += 1
             yield Piece(token, text.feed(token))
             if token in self._vocabulary.end_tokens:
@@ -129,6 +145,8 @@ class LlamaEngine:
                 yield account.completion("length")
             elif account.said == room:
                 yield account.completion("context")
+            elif guide.loops:
+                yield account.completion("loop")
             elif self._stop.is_set() or not self._cache.decode([token], logits=True):
                 yield account.completion("cancelled")
             else:
@@ -155,6 +173,7 @@ class _Account:
     def __init__(self, prompt_tokens: int, seed: int) -> None:
         self.reused = 0
         self.said = 0
+        self.thought_cut = False
         self._prompt_tokens = prompt_tokens
         self._seed = seed
         self._started_at = perf_counter()
@@ -164,9 +183,7 @@ class _Account:
         """Note that the prompt is decoded."""
         self._prefilled_at = perf_counter()
 
-    def completion(
-        self, reason: Literal["stop", "length", "context", "cancelled"], end_token: int | None = None
-    ) -> Completion:
+    def completion(self, reason: EndReason, end_token: int | None = None) -> Completion:
         """The account of a generation that ends now."""
         return Completion(
             reason=reason,
@@ -177,6 +194,7 @@ class _Account:
             prefill_seconds=self._prefilled_at - self._started_at,
             decode_seconds=perf_counter() - self._prefilled_at,
             seed=self._seed,
+            thought_cut=self.thought_cut,
         )
 
 

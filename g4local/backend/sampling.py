@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 
 import llama_cpp.llama_cpp as llama
+import numpy as np
+import numpy.typing as npt
 
 from g4local.backend.engine import RANGES, Sampling
 from g4local.core.errors import UsageError
@@ -15,6 +17,9 @@ WIDEST = 4096
 """Tokens left by a top-k of 0, "no limit": the samplers after it sort what is left, which takes 17 ms over all."""
 PENALIZED = 64
 """Newest tokens that a repeat penalty counts."""
+
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+"""llama_token_data."""
 
 
 class Sampler:
@@ -25,16 +30,33 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, vocab_size: int, suppressed: Iterable[int]) -> None:
         check(sampling)
+        self.suppressed = frozenset(suppressed)
+        self.remembers = sampling.repeat_penalty != 1.0
+        """Whether what was said bears on what comes."""
         self.seed = secrets.randbelow(int(RANGES["seed"][1]) + 1) if sampling.seed is None else sampling.seed
+        self._vocab_size = vocab_size
         self._closing = ExitStack()
         self._chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
         self._closing.callback(llama.llama_sampler_free, self._chain)
-        for sampler in self._samplers(sampling, vocab_size, sorted(suppressed)):
+        for sampler in self._samplers(sampling, vocab_size, sorted(self.suppressed)):
             llama.llama_sampler_chain_add(self._chain, sampler)
 
     def sample(self, context: int) -> int:
         """The next token, from the logits of the last decode."""
         token: int = llama.llama_sampler_sample(self._chain, context, -1)
+        return token
+
+    def sample_among(self, context: int, tokens: npt.NDArray[np.int32]) -> int:
+        """The next token, if it is to be one of these."""
+        logits = np.ctypeslib.as_array(llama.llama_get_logits_ith(context, -1), (self._vocab_size,))
+        candidates = np.zeros(len(tokens), _CANDIDATE)
+        candidates["id"] = tokens
+        candidates["logit"] = logits[tokens]
+        data = candidates.ctypes.data_as(ctypes.POINTER(llama.llama_token_data))
+        array = llama.llama_token_data_array(data=data, size=len(tokens), selected=-1, sorted=False)
+        llama.llama_sampler_apply(self._chain, ctypes.byref(array))
+        token: int = array.data[array.selected].id
+        llama.llama_sampler_accept(self._chain, token)
         return token
 
     def accept(self, tokens: Iterable[int]) -> None:

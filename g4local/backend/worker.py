@@ -4,7 +4,8 @@ It reads frames on stdin and answers them on stdout, one job after the other; a 
 stop is seen at once. It ends with its stdin, or when its parent is gone. Whatever llama.cpp prints goes to stderr.
 
 With `--describe` it prints what llama.cpp says of the machine, with `--probe on|off` it runs a small quantized model
-with or without extra buffers; both are over then.
+with or without extra buffers, with `--constraint` it reads a Constraint as JSON on stdin and prints what is wrong with
+it; all are over then.
 """
 
 import json
@@ -18,6 +19,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 
 from g4local.backend import frames
+from g4local.backend.engine import Constraint
 from g4local.backend.frames import Frame
 from g4local.core.errors import G4Error
 from g4local.core.progress import Progress
@@ -27,13 +29,18 @@ _PARENT_SECONDS = 2.0
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve the parent, or answer one of the two questions."""
+    """Serve the parent, or answer one of the three questions."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = _own_pipes()
     if arguments == ["--describe"]:
         from g4local.backend.description import describe  # serving does not need it
 
         os.write(answers, json.dumps(asdict(describe())).encode())
+    elif arguments == ["--constraint"]:
+        from g4local.backend.grammar import complaint
+
+        with os.fdopen(requests, "rb") as asked:
+            os.write(answers, complaint(Constraint(**json.load(asked))).encode())
     elif arguments[:1] == ["--probe"]:
         from g4local.backend.probe import run
 
@@ -98,7 +105,8 @@ class _Worker:
             case "generate":
                 assert self._engine is not None
                 prompt, sampling = frames.prompt_from(frame["prompt"]), frames.sampling_from(frame["sampling"])
-                for said in self._engine.generate(prompt, sampling, frame["max_tokens"], self._report):
+                guidance = frames.guidance_from(frame["guidance"])
+                for said in self._engine.generate(prompt, sampling, frame["max_tokens"], self._report, guidance):
                     self._say(frames.said(said))
 
     def _report(self, progress: Progress) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Event as Wish
 
-from g4local.backend.engine import Engine, EngineInfo, Piece, Sampling
+from g4local.backend.engine import Constraint, Engine, EngineInfo, Guidance, Piece, Sampling
+from g4local.chat.answers import complaint
+from g4local.chat.callgrammar import call_grammar
 from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, outcome, refuse, unanswered
 from g4local.chat.stream import ReplyStream, start_of
 from g4local.chat.template import markup, render, variant_of
@@ -51,6 +53,12 @@ class ConversationOptions:
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 0
     """Longest reply of one round in tokens; 0 is as long as there is room."""
+    think_budget: int = 0
+    """Longest thought of one round in tokens; 0 is as long as the model likes."""
+    constraint: Constraint | None = None
+    """What an answer must be; thoughts and tool calls are free of it."""
+    loop_guard: bool = True
+    """Whether a reply that only repeats itself is stopped."""
     max_rounds: int = 8
     """Replies in a turn, those that call tools included; at least 1."""
     raw: bool = False
@@ -206,7 +214,7 @@ class Conversation:
         calls_so_far = sum(len(message.tool_calls) for message in self.messages)
         stream = ReplyStream(info, start=start_of(prompt), first_call=calls_so_far)
         try:
-            for piece in self._generated(prompt, turn):
+            for piece in self._generated(prompt, self._guidance(info, prompt), turn):
                 yield from stream.feed(piece)
         except ContextFull:
             if turn.generations == 0:
@@ -219,11 +227,21 @@ class Conversation:
         yield from (event for event in rest if not (turn.cancelled and isinstance(event, MalformedCall)))
         if turn.cancelled:
             self._cancel_calls()
-        return (yield from self._ending(info, turn, calls=bool(stream.calls)))
+        return (yield from self._ending(info, turn, None if stream.calls else stream.text))
 
-    def _generated(self, prompt: Sequence[Segment], turn: Turn) -> Iterator[Piece]:
+    def _guidance(self, info: EngineInfo, prompt: Sequence[Segment]) -> Guidance:
+        return Guidance(
+            answer=self.options.constraint,
+            calls=call_grammar(self.tools, info.special_tokens),
+            thinking=self.options.thinking,
+            in_thought=start_of(prompt) == "thought",
+            think_budget=self.options.think_budget,
+            loop_guard=self.options.loop_guard,
+        )
+
+    def _generated(self, prompt: Sequence[Segment], guidance: Guidance, turn: Turn) -> Iterator[Piece]:
         sampling, max_tokens = self.options.sampling, self.options.max_tokens
-        return turn.watch(self._engine.generate(prompt, sampling, max_tokens, turn.report, turn.cancel))
+        return turn.watch(self._engine.generate(prompt, sampling, max_tokens, turn.report, turn.cancel, guidance))
 
     def _keep(self, stream: ReplyStream, *, ended: bool) -> None:
         """Put the reply into the history, as far as it came; one that was cut off before its first word leaves nothing.
@@ -238,23 +256,38 @@ class Conversation:
         elif ended or stream.text or stream.thought or calls:
             self.messages.append(Message("assistant", stream.text, stream.thought, calls))
 
-    def _ending(self, info: EngineInfo, turn: Turn, *, calls: bool) -> Generator[Event, None, TurnFinished | None]:
-        """How the turn ends after a reply; None when it goes on with calls."""
+    def _ending(self, info: EngineInfo, turn: Turn, answer: str | None) -> Generator[Event, None, TurnFinished | None]:
+        """How the turn ends after a reply; None when that was no answer but calls, with which it goes on."""
         assert turn.completion is not None, "a generation ends with its Completion"
+        if turn.completion.thought_cut:
+            yield Warned(f"The thought was ended at its budget of {self.options.think_budget} tokens.")
         match turn.completion.reason:
             case "stop":
-                return None if calls else turn.finished("stop")
+                return None if answer is None else (yield from self._answered(turn, answer))
             case "context":
                 return (yield from self._full(info, turn))
             case "length":
                 yield Warned(f"The answer was cut off at {self.options.max_tokens} tokens, the most that were allowed.")
-                return turn.finished("length")
+                return self._cut_off(turn)
+            case "loop":
+                yield Warned("The model only repeats itself; the answer is cut off here.")
+                return self._cut_off(turn)
             case "cancelled":
                 return turn.finished("cancelled")
 
+    def _answered(self, turn: Turn, answer: str) -> Generator[Event, None, TurnFinished]:
+        wrong = complaint(self.options.constraint, answer) if self.options.constraint else None
+        if wrong is not None:
+            yield Warned(f"The answer is not what the schema asks for: {wrong}.")
+        return turn.finished("stop", unsatisfied=wrong is not None)
+
     def _full(self, info: EngineInfo, turn: Turn) -> Generator[Event, None, TurnFinished]:
         yield Warned(f"The context of {info.context:,} tokens is full; the answer ends here.")
-        return turn.finished("length", context_full=True)
+        return self._cut_off(turn, context_full=True)
+
+    def _cut_off(self, turn: Turn, *, context_full: bool = False) -> TurnFinished:
+        unsatisfied = self.options.constraint is not None
+        return turn.finished("length", context_full=context_full, unsatisfied=unsatisfied)
 
     def _raw_turn(self, text: str, turn: Turn) -> Iterator[Event]:
         """A text continued as it is; it is no part of the history."""
@@ -267,10 +300,10 @@ class Conversation:
         if prompt[:1] != [_BOS]:
             prompt.insert(0, _BOS)
         names = {token: name for name, token in info.special_tokens.items()}
-        for piece in self._generated(prompt, turn):
+        for piece in self._generated(prompt, Guidance(loop_guard=self.options.loop_guard), turn):
             shown = piece.text or names.get(piece.token, "")
             if shown:
                 yield RawDelta(shown)
-        ending = yield from self._ending(info, turn, calls=False)
+        ending = yield from self._ending(info, turn, "")
         assert ending is not None, "only calls keep a turn going"
         yield ending

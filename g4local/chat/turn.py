@@ -59,9 +59,9 @@ class Turn:
         self._calls[key] += 1
         return self._calls[key]
 
-    def finished(self, reason: FinishReason, *, context_full: bool = False) -> TurnFinished:
+    def finished(self, reason: FinishReason, *, context_full: bool = False, unsatisfied: bool = False) -> TurnFinished:
         """The event that ends the turn."""
-        return TurnFinished(reason, self.usage, self.timing, self.seed, context_full)
+        return TurnFinished(reason, self.usage, self.timing, self.seed, context_full, unsatisfied)
 
     def _add(self, completion: Completion) -> None:
         self.completion = completion

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import environ
+from pathlib import Path
 from threading import Event
 
 from g4local import library
+from g4local.backend import grammar
 from g4local.backend.client import WorkerEngine
-from g4local.backend.engine import LoadOptions, Sampling
+from g4local.backend.engine import Constraint, LoadOptions, Sampling
+from g4local.chat.answers import schema
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.cli import output
 from g4local.cli.approval import Approval
@@ -39,6 +42,9 @@ def conversation(
         thinking=request.think,
         sampling=sampling(request),
         max_tokens=request.max_tokens,
+        think_budget=request.think_budget,
+        constraint=constraint(request),
+        loop_guard=request.loop_guard,
         raw=raw,
     )
     approval = Approval(everything=request.yes, announced=announced, warn=warn, cancel=cancel)
@@ -57,6 +63,31 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
         yield model
     finally:
         model.close()
+
+
+def constraint(request: Request) -> Constraint | None:
+    """What the flags say that an answer must be; UsageError when it can't be held to that."""
+    asked = [each for each in (request.schema, request.regex, request.grammar) if each is not None]
+    if not asked:
+        return None
+    if len(asked) > 1:
+        raise UsageError("An answer is held to one of --schema, --regex and --grammar.", "Give one of them.")
+    if request.schema is not None:
+        is_json = request.schema.lstrip().startswith("{")
+        wanted = schema(request.schema if is_json else _text(Path(request.schema)))
+    elif request.regex is not None:
+        wanted = Constraint("regex", request.regex)
+    else:
+        wanted = Constraint("lark", _text(Path(request.grammar or "")))
+    grammar.check(wanted)
+    return wanted
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} can't be read: {error}.", "Give a UTF-8 file.") from error
 
 
 def sampling(request: Request) -> Sampling:

@@ -85,6 +85,24 @@ class Request:
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", "-n", min=0, max=_MOST, help="Longest reply; 0 is as long as there is room.")
     ] = 0
+    think_budget: Annotated[
+        int,
+        typer.Option("--think-budget", min=0, max=_MOST, help="Longest thought in tokens; 0 is as long as it takes."),
+    ] = 0
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="FILE|JSON", help="Answer in JSON that this JSON Schema allows."),
+    ] = None
+    regex: Annotated[
+        str | None, typer.Option("--regex", metavar="RE", help="Answer with what this regular expression matches.")
+    ] = None
+    grammar: Annotated[
+        Path | None,
+        typer.Option("--grammar", metavar="FILE", help="Answer in the language of this Lark grammar.", dir_okay=False),
+    ] = None
+    loop_guard: Annotated[
+        bool, typer.Option("--loop-guard/--no-loop-guard", help="Stop an answer that only repeats itself.")
+    ] = True
     ctx: Annotated[
         int,
         typer.Option(
@@ -99,6 +117,11 @@ class Request:
     stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
         False
     )
+
+    @property
+    def constrained(self) -> bool:
+        """Whether an answer must be of a certain form."""
+        return any(each is not None for each in (self.schema, self.regex, self.grammar))
 
 
 def takes(request: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

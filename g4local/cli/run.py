@@ -69,6 +69,8 @@ def _question(request: Request, words: list[str], *, raw: bool) -> str:
     """What to ask; UsageError when there is nothing, or when a raw prompt comes with flags that it has no place for."""
     if raw and (request.system or request.think or request.tools or request.tool):
         raise UsageError("A raw prompt has no place for --system, --think or tools.", "Write them into the prompt.")
+    if raw and (request.think_budget or request.constrained):
+        raise UsageError("A raw reply is not held to anything.", "Leave out --raw, or what the answer must be.")
     piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read().decode("utf-8", "replace")
     question = "\n\n".join(part for part in (" ".join(words), piped.rstrip("\n")) if part.strip())
     if not question:
@@ -129,6 +131,7 @@ def _object(request: Request, outcome: Outcome) -> dict[str, Json]:
         "model": request.model,
         "session": None,
         "text": outcome.text,
+        "value": _value(request, outcome),
         "thought": outcome.thought,
         "tool_calls": outcome.tool_calls,
         "finish_reason": _finish_reason(outcome),
@@ -138,6 +141,14 @@ def _object(request: Request, outcome: Outcome) -> dict[str, Json]:
         "warnings": list(outcome.warnings),
         "error": error_object(outcome.error) if outcome.error else None,
     }
+
+
+def _value(request: Request, outcome: Outcome) -> Json:
+    """The value of an answer that --schema asked for, if it is one."""
+    from g4local.chat.answers import value_of
+
+    is_valid = request.schema is not None and outcome.exit_code == 0
+    return value_of(outcome.text) if is_valid else None
 
 
 def _finish_reason(outcome: Outcome) -> events.FinishReason:

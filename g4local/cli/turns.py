@@ -22,7 +22,7 @@ from g4local.core.events import (
 from g4local.core.messages import Json, ToolCall
 
 EXIT_LENGTH = 6
-"""The answer was cut off at --max-tokens."""
+"""The answer was cut off at --max-tokens, or is not what --schema, --regex or --grammar ask for."""
 
 _MOST_LINES, _WIDEST = 8, 300
 """Lines of a tool's result, and characters of a line, that are shown."""
@@ -50,6 +50,8 @@ class Outcome:
             return 1
         if self.finished.reason == "cancelled":
             return Cancelled.exit_code
+        if self.finished.unsatisfied:
+            return EXIT_LENGTH
         if self.finished.context_full:
             return ContextFull.exit_code
         if self.finished.reason == "length":

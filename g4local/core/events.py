@@ -112,6 +112,8 @@ class TurnFinished:
     """The seed that the first round was sampled with; None when nothing was sampled."""
     context_full: bool = False
     """True: the answer ends here because the context is full."""
+    unsatisfied: bool = False
+    """True: the answer is not what the constraint asks for."""
 
 
 Event = (
