@@ -7,12 +7,8 @@ from collections.abc import Sequence
 import llama_cpp.llama_cpp as llama
 
 from g4local.backend import prefix
+from g4local.backend.memory import BATCH, CHECKPOINT_BYTES
 from g4local.core.errors import EngineError
-
-BATCH = 512
-"""Most tokens of one decode; also the room that a sliding cache has beside its window."""
-CHECKPOINT_BYTES = 1 << 30
-"""Checkpoints are kept up to this size; one takes 6 MiB for E2B, 200 for 26B-A4B, 800 for 31B."""
 
 _SEQUENCE = 0
 _SLIDING_ONLY = llama.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY

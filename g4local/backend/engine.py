@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal, Protocol
 
+from g4local.backend.memory import KvType
 from g4local.core.progress import Report
 from g4local.core.prompt import Segment
 
@@ -16,14 +17,21 @@ class LoadOptions:
 
     path: Path
     """The GGUF."""
-    context: int = 4096
-    """Tokens of context, rounded up to a multiple of 256; 0 takes all that the model was trained for."""
+    context: int | Literal["max"] = 4096
+    """Tokens of context, rounded up to a multiple of 256; 0 takes all that the model was trained for, `max` as many of
+    them as fit into memory with ease."""
     threads: int = 0
     """Threads of the CPU; 0 takes what the start probe found."""
-    gpu_layers: int = -1
-    """Layers on the GPU, if llama.cpp was built for one; -1 is all."""
+    gpu_layers: int | None = None
+    """Layers on the GPU, if llama.cpp was built for one; -1 is all, None as many as fit, experts last."""
+    kv_type: KvType = "f16"
+    """How keys and values are kept. q8_0 halves their memory; it needs flash attention, which makes reuse inexact."""
+    lazy_ple: Literal["auto", "on", "off"] = "auto"
+    """Whether rows of the per-layer embeddings are read when they are needed."""
     extra_buffers: bool | None = None
     """llama.cpp's repacked weights: faster, but some machines fault in them; None takes what the start probe found."""
+    force: bool = False
+    """Load it even if there seems to be too little memory."""
 
 
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -139,8 +147,8 @@ class Engine(Protocol):
     def start(self, report: Report, cancel: Event) -> EngineInfo:
         """Load the model if it is not loaded, and tell what it is.
 
-        Cancelled, ModelNotFound, BadGguf, UsageError (options that the model can't have), EngineError or EngineDied
-        when it can't be loaded.
+        Cancelled, ModelNotFound, BadGguf, UsageError (options that the model can't have), DoesNotFit, EngineError or
+        EngineDied when it can't be loaded.
         """
 
     def tokenize(self, prompt: Sequence[Segment], cancel: Event) -> list[int]:

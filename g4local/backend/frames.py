@@ -34,6 +34,7 @@ _ERRORS: dict[str, type[errors.G4Error]] = {
         errors.BadGguf,
         errors.Cancelled,
         errors.ContextFull,
+        errors.DoesNotFit,
         errors.EngineError,
         errors.ModelNotFound,
         errors.UsageError,

@@ -83,6 +83,16 @@ class Gguf:
             for i in self._tensors()
         }
 
+    def sizes(self) -> dict[str, int]:
+        """The tensors' bytes by name."""
+        library = _library()
+        return {
+            library.gguf_get_tensor_name(self._handle, i).decode("utf-8", "replace"): library.gguf_get_tensor_size(
+                self._handle, i
+            )
+            for i in self._tensors()
+        }
+
     def nbytes(self) -> int:
         """Where the file must end, at least: after the last byte of the tensors."""
         start = _library().gguf_get_data_offset(self._handle)
@@ -114,6 +124,12 @@ def opened(path: Path) -> Iterator[Gguf | None]:
 def devices() -> list[Device]:
     """Everything that this llama.cpp can compute on."""
     return [_device(_library().ggml_backend_dev_get(i)) for i in range(_library().ggml_backend_dev_count())]
+
+
+def cpu_buffer_type() -> int:
+    """The kind of buffer that lies in the machine's own memory."""
+    kind: int = _library().ggml_backend_cpu_buffer_type()
+    return kind
 
 
 def version() -> str:
@@ -157,6 +173,7 @@ def _library() -> ctypes.CDLL:
     # const char * ggml_backend_dev_description(ggml_backend_dev_t device)
     # enum ggml_backend_dev_type ggml_backend_dev_type(ggml_backend_dev_t device)
     # void         ggml_backend_dev_memory(ggml_backend_dev_t device, size_t * free, size_t * total)
+    # ggml_backend_buffer_type_t ggml_backend_cpu_buffer_type(void)
     # const char * ggml_version(void), * ggml_commit(void)
     pointer, text, index, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_size_t
     for name, result, arguments in (
@@ -181,6 +198,7 @@ def _library() -> ctypes.CDLL:
         ("ggml_backend_dev_description", text, [pointer]),
         ("ggml_backend_dev_type", ctypes.c_int, [pointer]),
         ("ggml_backend_dev_memory", None, [pointer, ctypes.POINTER(size), ctypes.POINTER(size)]),
+        ("ggml_backend_cpu_buffer_type", pointer, []),
         ("ggml_version", text, []),
         ("ggml_commit", text, []),
     ):

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4local.backend import ggml
+from g4local.backend import ggml, shape
 from g4local.backend.log import listen
+from g4local.backend.shape import MOST_LAYERS, Model
 from g4local.core.errors import BadGguf, ModelNotFound
 
 ARCHITECTURE = "gemma4"
 MAGIC = b"GGUF"
-MOST_LAYERS = 512
-"""LLAMA_MAX_LAYERS."""
 MOST_EXPERTS = 1024
 """LLAMA_MAX_EXPERTS."""
 
@@ -50,12 +49,7 @@ class Header:
     name: str
     """`general.name`, or the file's stem."""
     architecture: str
-    trained_context: int
-    heads: int
-    """Attention heads of the layer that has the most."""
-    value_padding: int
-    """Numbers a token that the full layers' cache grows by when each layer's values are as wide as the widest."""
-    per_layer_embeddings: bool
+    model: Model
     template: str
 
 
@@ -94,10 +88,7 @@ def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
     return Header(
         name=gguf.text("general.name") or path.stem,
         architecture=architecture,
-        trained_context=_whole(gguf, "context_length")[0],
-        heads=max(_whole(gguf, "attention.head_count")),
-        value_padding=_value_padding(gguf),
-        per_layer_embeddings=bool(gguf.number(f"{ARCHITECTURE}.embedding_length_per_layer_input")),
+        model=_model(path, gguf),
         template=gguf.text("tokenizer.chat_template") or "",
     )
 
@@ -188,14 +179,13 @@ def _shape_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
                 yield f"{name} has {shapes[name][1]} rows, for {heads} heads of {size}"
 
 
-def _value_padding(gguf: ggml.Gguf) -> int:
-    [layers] = _whole(gguf, "block_count")
-    owners = layers - (_whole(gguf, "attention.shared_kv_layers") or [0])[0]
-    sliding = _per_layer(gguf, "attention.sliding_window_pattern", layers)[:owners]
-    [full], [small] = (_whole(gguf, f"attention.value_length{end}") for end in ("", "_swa"))
-    heads = _per_layer(gguf, "attention.head_count_kv", layers)
-    widths = [heads[layer] * (small if slides else full) for layer, slides in enumerate(sliding)]
-    return sum(max(widths) - width for width, slides in zip(widths, sliding, strict=True) if not slides)
+def _model(path: Path, gguf: ggml.Gguf) -> Model:
+    sizes = gguf.sizes()
+    tensors = ((name, dims[1], sizes[name]) for name, dims in gguf.shapes().items())
+    try:
+        return shape.model(lambda key: gguf.numbers(f"{ARCHITECTURE}.{key}") or [], tensors)
+    except ValueError as error:
+        raise BadGguf(f"{path} contradicts itself: {error}.", _AGAIN) from error
 
 
 def _per_layer(gguf: ggml.Gguf, key: str, layers: int) -> list[int]:

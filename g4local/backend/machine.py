@@ -19,9 +19,11 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from g4local.backend import kernel
 from g4local.backend.child import WORKER, ended, environment
+from g4local.backend.kernel import Version
 from g4local.core.errors import EngineError
 from g4local.core.files import write_whole
 
@@ -123,7 +125,7 @@ def processor() -> str:
     """The processor's name."""
     for line in _cpuinfo("model name"):
         return line
-    return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+    return kernel.sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
 
 
 def _ask(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -180,52 +182,30 @@ def _cpuinfo(field: str) -> list[str]:
     return [line.partition(":")[2].strip() for line in text.splitlines() if line.partition(":")[0].strip() == field]
 
 
-def _sysctl(name: str) -> str:
-    try:
-        answer = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return answer.stdout.strip()
-
-
 def _physical_cores() -> int:
     if sys.platform == "darwin":
         # Efficiency cores slow the others down: each step waits for the last thread.
-        return int(_sysctl("hw.perflevel0.physicalcpu") or _sysctl("hw.physicalcpu") or os.cpu_count() or 1)
+        return int(kernel.sysctl("hw.perflevel0.physicalcpu") or kernel.sysctl("hw.physicalcpu") or os.cpu_count() or 1)
     cpus = os.sched_getaffinity(0)
     siblings = {
-        _read(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"), str(cpu)) for cpu in cpus
+        kernel.text(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"), str(cpu)) for cpu in cpus
     }
     return len(siblings)
 
 
 def _quota() -> float | None:
     """Processors that the control groups of this process grant it; None is no limit."""
-    shares = []
-    for line in _read(Path("/proc/self/cgroup"), "0::/").splitlines():
-        _, controllers, group = line.split(":", 2)
-        place = Path(group.lstrip("/"))
-        root = Path("/sys/fs/cgroup") if not controllers else Path("/sys/fs/cgroup/cpu")
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        version: Literal[1, 2] = 1 if controllers else 2
-        shares += [_share(root / folder, version) for folder in (place, *place.parents)]
+    shares = [_share(folder, version) for folder, version in kernel.control_groups("cpu")]
     return min((share for share in shares if share), default=None)
 
 
-def _share(folder: Path, version: Literal[1, 2]) -> float | None:
+def _share(folder: Path, version: Version) -> float | None:
     if version == 2:
-        quota, _, period = _read(folder / "cpu.max", "max 100000").partition(" ")
+        quota, _, period = kernel.text(folder / "cpu.max", "max 100000").partition(" ")
     else:
-        quota, period = _read(folder / "cpu.cfs_quota_us", "-1"), _read(folder / "cpu.cfs_period_us", "100000")
+        quota = kernel.text(folder / "cpu.cfs_quota_us", "-1")
+        period = kernel.text(folder / "cpu.cfs_period_us", "100000")
     try:
         return int(quota) / int(period) if int(quota) > 0 else None
     except ValueError:
         return None
-
-
-def _read(path: Path, otherwise: str) -> str:
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return otherwise

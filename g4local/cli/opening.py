@@ -57,7 +57,15 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
     """The engine for the model asked for."""
     places = paths(environ)
     gguf = library.gguf(library.find(request.model, places), request.quant, places, report, cancel)
-    load = LoadOptions(gguf, context=request.ctx, threads=request.threads, gpu_layers=request.gpu_layers)
+    load = LoadOptions(
+        gguf,
+        context=request.ctx,
+        threads=request.threads,
+        gpu_layers=request.gpu_layers,
+        kv_type=request.kv_type,
+        lazy_ple=request.lazy_ple,
+        force=request.force_load,
+    )
     model = WorkerEngine(load, cache=places.cache, logs=places.logs)
     try:
         yield model

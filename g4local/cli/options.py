@@ -6,11 +6,12 @@ from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from g4local.backend.engine import RANGES
+from g4local.backend.memory import KvType
 from g4local.cli import completion
 
 Model = Annotated[
@@ -35,6 +36,42 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 
 
 _MOST = 2**31 - 1
+
+
+def _number_or(word: str, meaning: Any, low: int, high: int) -> Callable[[Any], Any]:
+    """A parser of flags that take a whole number in a range, or one word with a meaning of its own."""
+
+    def parsed(value: Any) -> Any:
+        if value in (word, meaning):
+            return meaning
+        try:
+            number = int(value)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise typer.BadParameter(f"{value!r} is neither {word} nor a whole number from {low} to {high}.")
+        return number
+
+    return parsed
+
+
+Context = Annotated[
+    Any,
+    typer.Option(
+        "--ctx",
+        metavar="N|max",
+        parser=_number_or("max", "max", 0, _MOST),
+        help="Tokens of context, in steps of 256; max is what fits into memory, 0 all that the model can.",
+    ),
+]
+KvKind = Annotated[
+    KvType,
+    typer.Option("--kv-type", help="How the context is kept; q8_0 halves it and is a little less exact."),
+]
+LazyPle = Annotated[
+    Literal["auto", "on", "off"],
+    typer.Option("--lazy-ple", help="Read E2B's and E4B's per-layer embeddings from the disk when they are needed."),
+]
 
 
 def _sampling(field: str, *names: str, says: str) -> Any:
@@ -103,16 +140,24 @@ class Request:
     loop_guard: Annotated[
         bool, typer.Option("--loop-guard/--no-loop-guard", help="Stop an answer that only repeats itself.")
     ] = True
-    ctx: Annotated[
-        int,
-        typer.Option(
-            "--ctx", min=0, max=_MOST, help="Tokens of context, in steps of 256; 0 is all that the model can."
-        ),
-    ] = 4096
+    ctx: Context = 4096
     threads: Annotated[
         int, typer.Option("--threads", "-t", min=0, max=512, help="CPU threads; 0 is what suits here.")
     ] = 0
-    gpu_layers: Annotated[int, typer.Option("--gpu-layers", min=-1, max=512, help="Layers on the GPU; -1 is all.")] = -1
+    gpu_layers: Annotated[
+        int | None,
+        typer.Option(
+            "--gpu-layers",
+            metavar="N|auto",
+            parser=_number_or("auto", None, -1, 512),
+            help="Layers on the GPU; -1 is all, auto as many as fit, experts last.",
+        ),
+    ] = None
+    kv_type: KvKind = "f16"
+    lazy_ple: LazyPle = "auto"
+    force_load: Annotated[
+        bool, typer.Option("--force-load", help="Load the model even if there seems to be too little memory.")
+    ] = False
     quant: Quant = None
     stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
         False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from g4local.core import progress as core
 from g4local.core.messages import Json
+from g4local.core.units import human_bytes as human_bytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -154,16 +155,6 @@ class Bar:
         self._bars = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
         self._bars.start()
         return self._bars
-
-
-def human_bytes(count: int) -> str:
-    """A size as people write it: 3.4 GB, decimal units as file managers and model pages use them."""
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 def _coloured(colour: str, text: str) -> str:

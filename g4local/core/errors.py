@@ -8,6 +8,7 @@ G4Error                      1   anything that went wrong and is told in one sen
 │   │   └── UnknownArchitecture  a folder of a model that the converter does not know
 │   ├── BadGguf                  a GGUF that is cut off, damaged or of another model
 │   └── BadImatrix               an importance matrix that is cut off, damaged or of another model
+├── DoesNotFit               4   there is too little memory for a model
 ├── ContextFull              5   the conversation is longer than the context
 ├── Busy                     1   another process is at it
 ├── EngineError              1   llama.cpp refused or failed
@@ -61,6 +62,12 @@ class BadGguf(UnusableFile):
 
 class BadImatrix(UnusableFile):
     """An importance matrix that is cut off, damaged or of another model."""
+
+
+class DoesNotFit(G4Error):
+    """There is too little memory for a model, so it was not loaded."""
+
+    exit_code = 4
 
 
 class ContextFull(G4Error):

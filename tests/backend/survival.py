@@ -59,7 +59,8 @@ def loaded_in_a_fork(path: Path) -> str:
 def loaded(path: Path) -> str:
     """Load it here."""
     try:
-        engine = LlamaEngine(LoadOptions(path, 256, threads=1, gpu_layers=0, extra_buffers=False), StopFlag(), silent)
+        options = LoadOptions(path, 256, threads=1, gpu_layers=0, extra_buffers=False, force=True)
+        engine = LlamaEngine(options, StopFlag(), silent)
         for sampling in (GREEDY, Sampling(seed=1)):
             list(engine.generate(chat("hello"), sampling, 2, silent))
     except G4Error as error:

@@ -1,6 +1,5 @@
 """What is said after reuse is what a fresh context says: the same tokens, and the same logits up to rounding."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from g4local.backend import cache, header, prefix
+from g4local.backend import cache, loading, prefix
 from g4local.backend import llama as engines
-from g4local.backend.engine import Completion, LoadOptions
+from g4local.backend.engine import Completion
 from g4local.backend.llama import LlamaEngine
 from g4local.backend.stop import StopFlag
 from g4local.core.progress import Progress, silent
@@ -36,6 +35,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 64 tokens make a sliding cache of 256 cells, which a prompt of 300 tokens overflows."""
     monkeypatch.setattr(cache, "BATCH", 64)
     monkeypatch.setattr(engines, "BATCH", 64)
+    monkeypatch.setattr(loading, "BATCH", 64)
 
 
 @pytest.fixture
@@ -214,6 +214,7 @@ def test_the_quantized_built_in_model_goes_through_a_chat_as_fresh_contexts_do(
 ) -> None:
     monkeypatch.setattr(cache, "BATCH", 512)
     monkeypatch.setattr(engines, "BATCH", 512)
+    monkeypatch.setattr(loading, "BATCH", 512)
     engine, fresh = load(demo, context=2048), load(demo, context=2048)
     first, second = words(1, 250), words(2, 60)
     for prompt in (
@@ -228,20 +229,6 @@ def test_the_quantized_built_in_model_goes_through_a_chat_as_fresh_contexts_do(
         fresh._cache.clear()
         # 4 bits a weight: a product of four rows and one of a single row add up in different orders.
         assert_same_tokens(fresh, fresh.tokenize(prompt), said, rounding=0.5)
-
-
-def test_flash_attention_is_off_on_the_cpu_while_that_costs_little(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llama, "llama_supports_gpu_offload", lambda: False)
-    monkeypatch.setattr(engines, "BATCH", 512)
-    off, auto = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED, llama.LLAMA_FLASH_ATTN_TYPE_AUTO
-    cpu = LoadOptions(tiny("moe"))
-    wide = replace(header.read(cpu.path), heads=32, value_padding=20480)  # 31B
-    assert [engines._flash_attention(cpu, wide, size) for size in (4096, 8192, 16384)] == [off, auto, auto]
-    narrow = replace(wide, heads=8, value_padding=0)  # E2B
-    assert [engines._flash_attention(cpu, narrow, size) for size in (4096, 32768, 65536)] == [off, off, auto]
-    monkeypatch.setattr(llama, "llama_supports_gpu_offload", lambda: True)
-    assert engines._flash_attention(cpu, narrow, 4096) == auto
-    assert engines._flash_attention(replace(cpu, gpu_layers=0), narrow, 4096) == off
 
 
 def test_checkpoints_stay_within_their_bytes_and_the_least_used_goes_first(tiny: Tiny, load: Loader) -> None:

@@ -35,10 +35,10 @@ def patched(source: Path, target: Path, key: str, value: Any, item: int = 0) -> 
 
 def test_a_good_file_tells_its_numbers(tiny: Tiny) -> None:
     read = header.read(tiny("ple"))
-    assert (read.architecture, read.trained_context, read.heads) == ("gemma4", 4096, 4)
-    assert read.per_layer_embeddings and "<|turn>" in read.template
-    # Keys are values in full layers: 2 heads of 32 slide, 1 head of 64 does not, so nothing is wider.
-    assert header.read(tiny("dense")).value_padding == 0
+    shape = read.model.shape
+    assert (read.architecture, shape.trained_context, shape.heads, shape.window) == ("gemma4", 4096, 4, 16)
+    assert (shape.per_layer_width, len(shape.layers), len(shape.owners)) == (64, 9, 5)
+    assert "<|turn>" in read.template
 
 
 def test_a_missing_file_is_a_model_that_is_not_found(tmp_path: Path) -> None:

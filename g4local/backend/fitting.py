@@ -1,0 +1,158 @@
+"""How a model is loaded here, whether it fits, and what to change when it does not: arithmetic, without llama.cpp."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from g4local.backend import memory, placement
+from g4local.backend.engine import LoadOptions
+from g4local.backend.machine import Device
+from g4local.backend.memory import CHECKPOINT_BYTES, CONTEXT_STEP, KV_BLOCK, Need, Placement, Setting
+from g4local.backend.shape import Model
+from g4local.core.errors import DoesNotFit, UsageError
+from g4local.core.units import human_bytes
+
+Verdict = Literal["yes", "tight", "no"]
+
+COMFORT = 0.9
+"""The share of the available memory that a model may take and still leave the machine at ease."""
+LAZY_SHARE = 50
+"""Per-layer embeddings are read lazily when they would take more than one part in so many of the available memory.
+
+That costs no speed that could be measured, and halves what E2B and E4B take; for a small table it saves nothing.
+"""
+SMALLEST_CONTEXT = 1024
+"""A context below this is not worth suggesting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What there is to run a model on."""
+
+    available: int | None
+    """Bytes of the machine's memory; None: not known, so nothing is refused."""
+    gpus: tuple[Device, ...] = ()
+    shared: bool = False
+    """The GPUs use the machine's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a model is loaded, and what that takes."""
+
+    setting: Setting
+    placement: Placement
+    need: Need
+    verdict: Verdict
+    checkpoint_bytes: int
+    """What ways back to earlier turns may take together."""
+
+
+def settle(options: LoadOptions, model: Model, resources: Resources) -> Fit:
+    """How to load a model with these options on this machine.
+
+    UsageError for options that the model can't have, DoesNotFit when there is too little memory.
+    """
+    result = fit(model, _setting(options, model, resources), resources, options.gpu_layers)
+    if result.verdict == "no" and not options.force:
+        raise DoesNotFit(
+            _too_much(options, result, resources), f"{_way_out(options, result, model, resources)} {_FORCE}"
+        )
+    return result
+
+
+def fit(model: Model, setting: Setting, resources: Resources, gpu_layers: int | None = None) -> Fit:
+    """What a model takes in one setting, and whether that is there."""
+    where = placement.choose(model, setting, resources.gpus, gpu_layers)
+    need = memory.need(model, setting, where, len(resources.gpus))
+    spare = (
+        CHECKPOINT_BYTES if resources.available is None else int(COMFORT * resources.available) - _host(need, resources)
+    )
+    budget = min(CHECKPOINT_BYTES, max(need.checkpoint, need.checkpoint + spare // 2))
+    return Fit(setting, where, need, _verdict(need, resources), budget)
+
+
+def lazy(choice: Literal["auto", "on", "off"], model: Model, resources: Resources) -> bool:
+    """Whether the per-layer embeddings are read when they are needed; models without any have nothing to read."""
+    table = model.weights.table
+    short = resources.available is None or table * LAZY_SHARE > resources.available
+    return table > 0 and (choice == "on" or (choice == "auto" and short))
+
+
+def largest_context(model: Model, setting: Setting, resources: Resources, gpu_layers: int | None = None) -> int:
+    """The longest context that fits with ease, up to the trained one; 0 when none does."""
+    least, most = 0, memory.padded(model.shape.trained_context) // CONTEXT_STEP
+
+    def fits(steps: int) -> bool:
+        longer = replace(setting, context=steps * CONTEXT_STEP)
+        return fit(model, longer, resources, gpu_layers).verdict == "yes"
+
+    if fits(most):
+        return most * CONTEXT_STEP
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if fits(middle) else (least, middle)
+    return least * CONTEXT_STEP
+
+
+def _setting(options: LoadOptions, model: Model, resources: Resources) -> Setting:
+    block, _ = KV_BLOCK[options.kv_type]
+    odd = [layer.head_size for layer in model.shape.owners if layer.head_size % block]
+    if odd:
+        raise UsageError(
+            f"Keys and values of {odd[0]} numbers a head can't be kept as {options.kv_type}.", "Use --kv-type f16."
+        )
+    trained = model.shape.trained_context
+    setting = Setting(trained, options.kv_type, lazy(options.lazy_ple, model, resources))
+    if options.context == "max":
+        largest = largest_context(model, setting, resources, options.gpu_layers)
+        return replace(setting, context=largest or min(SMALLEST_CONTEXT, memory.padded(trained)))
+    if not 0 <= options.context <= trained:
+        raise UsageError(
+            f"A context of {options.context} tokens was asked for; {options.path.stem} was trained for {trained}.",
+            f"Ask for 1 to {trained} tokens, or for 0, which takes all.",
+        )
+    return replace(setting, context=memory.padded(options.context or trained))
+
+
+def _verdict(need: Need, resources: Resources) -> Verdict:
+    if need.device > placement.room(resources.gpus):
+        return "no"
+    if resources.available is None or _host(need, resources) <= COMFORT * resources.available:
+        return "yes"
+    return "tight" if _host(need, resources) <= resources.available else "no"
+
+
+def _host(need: Need, resources: Resources) -> int:
+    return need.total if resources.shared else need.host
+
+
+_FORCE = "--force-load loads it all the same."
+
+
+def _too_much(options: LoadOptions, result: Fit, resources: Resources) -> str:
+    need, name = result.need, options.path.stem
+    if need.device > placement.room(resources.gpus):
+        needed, there, where = need.device, placement.room(resources.gpus), "the GPU's memory"
+    else:
+        needed, there, where = _host(need, resources), resources.available or 0, "memory"
+    return (
+        f"{name} needs {human_bytes(needed)} of {where} with {result.setting.context:,} tokens of context; "
+        f"{human_bytes(there)} can be had."
+    )
+
+
+def _way_out(options: LoadOptions, result: Fit, model: Model, resources: Resources) -> str:
+    """What would fit: fewer layers on the GPU, a shorter context, smaller keys and values, or another model."""
+    if result.need.device > placement.room(resources.gpus):
+        return "Leave out --gpu-layers, which takes as many as fit."
+    changes: list[tuple[str, Setting]] = [("", result.setting)]
+    if model.weights.table and not result.setting.lazy:
+        changes.append((" with --lazy-ple on", replace(result.setting, lazy=True)))
+    if result.setting.kv_type == "f16":
+        changes.append((" with --kv-type q8_0", replace(result.setting, kv_type="q8_0")))
+    least = min(SMALLEST_CONTEXT, memory.padded(model.shape.trained_context))
+    for words, setting in changes:
+        context = largest_context(model, setting, resources, options.gpu_layers)
+        if context >= least:
+            return f"Up to --ctx {context} fits{words}."
+    return "Free some memory, or take a smaller quantization or model: g4local fit tells which fits."

@@ -1,0 +1,133 @@
+"""Loading a model with llama.cpp as `fitting` settled it, and the context that it runs in."""
+
+import ctypes
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import llama_cpp.llama_cpp as llama
+
+from g4local.backend import ggml, machine, placement, ram
+from g4local.backend.engine import LoadOptions
+from g4local.backend.fitting import Fit, Resources
+from g4local.backend.header import Header
+from g4local.backend.log import listen
+from g4local.backend.memory import BATCH, KvType, Placement, flash_attention
+from g4local.backend.shape import MOST_LAYERS
+from g4local.backend.stop import StopFlag
+from g4local.core.errors import BadGguf, Cancelled, EngineError, UsageError
+from g4local.core.progress import Progress, Report
+
+MOST_THREADS = 512
+"""GGML_MAX_N_THREADS; with more, ggml waits for ever."""
+
+_GGML_TYPES: dict[KvType, int] = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0}
+_DONT_NEED = 4
+"""MADV_DONTNEED: for a mapped file, that its pages may leave this process; they stay in the system's cache."""
+
+
+class _Override(ctypes.Structure):
+    # struct llama_model_tensor_buft_override { const char * pattern; ggml_backend_buffer_type_t buft; };
+    _fields_ = (("pattern", ctypes.c_char_p), ("buft", ctypes.c_void_p))
+
+
+def check(options: LoadOptions) -> None:
+    """UsageError for numbers that llama.cpp would hang of, or wrap."""
+    for name, value, low, high in (
+        ("threads", options.threads, 0, MOST_THREADS),
+        ("gpu_layers", options.gpu_layers or 0, -1, MOST_LAYERS),
+    ):
+        if not low <= value <= high:
+            raise UsageError(f"{name} is {value}.", f"It must be from {low} to {high}.")
+
+
+def resources() -> Resources:
+    """What this machine has for a model now."""
+    memory = ram.memory()
+    gpus = placement.gpus(ggml.devices()) if llama.llama_supports_gpu_offload() else ()
+    shared = sys.platform == "darwin" or any(gpu.kind == "integrated gpu" for gpu in gpus)
+    return Resources(memory.available if memory else None, gpus, shared)
+
+
+def load(options: LoadOptions, fit: Fit, stop: StopFlag, report: Report) -> int:
+    """The model, which the caller frees; BadGguf when llama.cpp refuses the file, Cancelled by the stop flag."""
+    told = -1
+
+    def on_progress(fraction: float, user_data: int | None) -> bool:
+        nonlocal told
+        if (percent := int(fraction * 100)) != told:
+            told = percent
+            report(Progress("load", percent, 100))
+        return not stop.is_set()
+
+    listen().forget()
+    overrides = _overrides(fit.placement)
+    params = llama.llama_model_default_params()
+    params.n_gpu_layers = fit.placement.layers
+    params.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p) if overrides else None
+    params.use_extra_bufts = options.extra_buffers is not False
+    params.lazy_mode = llama.LLAMA_LAZY_MODE_ON if fit.setting.lazy else llama.LLAMA_LAZY_MODE_OFF
+    params.progress_callback = llama.llama_progress_callback(on_progress)
+    model: int | None = llama.llama_model_load_from_file(bytes(options.path), params)
+    if model is not None:
+        if params.use_extra_bufts:
+            _leave_mapped_pages(options.path)
+        return model
+    if stop.is_set():
+        raise Cancelled("Loading the model was cancelled.")
+    raise BadGguf(
+        f"llama.cpp can't load {options.path}: {listen().complaint() or 'it does not say why'}.",
+        "Convert it or download it again.",
+    )
+
+
+def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> int:
+    """A context of the model's, which the caller frees first; EngineError when llama.cpp can't make it."""
+    setting = fit.setting
+    params = llama.llama_context_default_params()
+    params.n_ctx = setting.context
+    params.n_batch = params.n_ubatch = BATCH
+    # The default reserves logits for each token of a batch: 512 MiB with Gemma 4's vocabulary.
+    params.n_outputs_max = 1
+    params.n_threads = params.n_threads_batch = options.threads or machine.threads()
+    # The default keeps sliding layers at full length: 25 GiB for 31B at 32768 tokens.
+    params.swa_full = False
+    params.type_k = params.type_v = _GGML_TYPES[setting.kv_type]
+    on_gpu = fit.placement.layers > 0
+    flash = flash_attention(head.model.shape, setting.context, setting.kv_type, on_gpu=on_gpu)
+    kinds = [llama.LLAMA_FLASH_ATTN_TYPE_AUTO] if flash else []
+    if setting.kv_type == "f16":  # quantized values can't do without; not every GPU can do it with heads of 512
+        kinds.append(llama.LLAMA_FLASH_ATTN_TYPE_DISABLED)
+    for params.flash_attn_type in kinds:
+        context: int | None = llama.llama_init_from_model(model, params)
+        if context is not None:
+            return context
+    raise EngineError(
+        f"llama.cpp can't make a context of {setting.context} tokens: {listen().complaint() or 'it does not say why'}.",
+        "Try a smaller context (--ctx).",
+    )
+
+
+def _overrides(where: Placement) -> ctypes.Array[_Override] | None:
+    """The experts that stay in the machine's memory, as llama.cpp wants them named; the array must outlive the load."""
+    if not where.cpu_experts:
+        return None
+    layers = "|".join(map(str, range(where.cpu_experts)))
+    pattern = rf"^blk\.({layers})\.ffn_(up|down|gate|gate_up)_exps\."
+    return (_Override * 2)(_Override(pattern.encode(), ggml.cpu_buffer_type()), _Override(None, None))
+
+
+def _leave_mapped_pages(path: Path) -> None:
+    """Let go of the file's pages, which the copies of repacked weights leave unused; others come back when touched.
+
+    Else those weights would stand in this process's memory twice.
+    """
+    with suppress(OSError):
+        inode = path.stat().st_ino
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+        # 7f00-7f10 r--s 00000000 fe:00 1234 /path
+        for start, end, mapped in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) r--s \S+ \S+ (\d+)", maps, re.MULTILINE):
+            if int(mapped) == inode:
+                first = int(start, 16)
+                ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(int(end, 16) - first), _DONT_NEED)
