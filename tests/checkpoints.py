@@ -124,7 +124,7 @@ def make(kind: Kind, seed: int = 0, **changes: Any) -> Checkpoint:
         "tie_word_embeddings": True,
     }
     rng = np.random.default_rng(seed)
-    return Checkpoint(config, {name: _values(rng, name, shape) for name, shape in _shapes(text).items()})
+    return Checkpoint(config, {name: values(rng, name, shape) for name, shape in shapes(text).items()})
 
 
 def with_tail(made: Checkpoint) -> Checkpoint:
@@ -267,7 +267,7 @@ def _sequence(name: str, kind: int) -> dict[str, Any]:
     return {"Sequence": {"id": name, "type_id": kind}}
 
 
-def _values(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def values(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Values of a size that keeps the activations alive, with norms and scales that are not all one."""
     if len(shape) == 1:
         return rng.uniform(0.7, 1.3, shape).astype(np.float32)
@@ -275,17 +275,17 @@ def _values(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDAr
     return (rng.standard_normal(shape) * scale).astype(np.float32)
 
 
-def _shapes(text: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def shapes(text: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Every tensor's shape, by name."""
     hidden, vocab, count = text["hidden_size"], text["vocab_size"], text["num_hidden_layers"]
-    shapes: dict[str, tuple[int, ...]] = {"embed_tokens.weight": (vocab, hidden), "norm.weight": (hidden,)}
+    found: dict[str, tuple[int, ...]] = {"embed_tokens.weight": (vocab, hidden), "norm.weight": (hidden,)}
     if width := text["hidden_size_per_layer_input"]:
-        shapes["embed_tokens_per_layer.weight"] = (vocab, width * count)
-        shapes["per_layer_model_projection.weight"] = (width * count, hidden)
-        shapes["per_layer_projection_norm.weight"] = (width,)
+        found["embed_tokens_per_layer.weight"] = (vocab, width * count)
+        found["per_layer_model_projection.weight"] = (width * count, hidden)
+        found["per_layer_projection_norm.weight"] = (width,)
     for index in range(count):
-        shapes |= {f"layers.{index}.{name}": shape for name, shape in _layer_shapes(text, index).items()}
-    return {f"model.language_model.{name}": shape for name, shape in shapes.items()}
+        found |= {f"layers.{index}.{name}": shape for name, shape in _layer_shapes(text, index).items()}
+    return {f"model.language_model.{name}": shape for name, shape in found.items()}
 
 
 def _layer_shapes(text: Mapping[str, Any], index: int) -> dict[str, tuple[int, ...]]:

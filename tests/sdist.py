@@ -32,10 +32,10 @@ def unpacked() -> Path:
     return kept
 
 
-def convert(folder: Path, target: Path, outtype: str) -> None:
+def convert(folder: Path, target: Path, outtype: str, *flags: str) -> None:
     """Run llama.cpp's converter in a process of its own; it needs torch and transformers."""
     script = unpacked() / CONVERTER
-    command = [sys.executable, str(script), str(folder), "--outtype", outtype, "--outfile", str(target)]
+    command = [sys.executable, str(script), str(folder), "--outtype", outtype, "--outfile", str(target), *flags]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

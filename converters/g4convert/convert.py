@@ -1,7 +1,8 @@
 """The whole conversion, read top to bottom: a folder of safetensors becomes a GGUF."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -10,7 +11,9 @@ from g4convert import (
     architectures,
     checkpoint,
     ggml,
+    media,
     metadata,
+    mmproj,
     provenance,
     qat,
     quants,
@@ -38,6 +41,8 @@ class Converted:
     nbytes: int
     plan: Plan
     warnings: tuple[str, ...]
+    towers: "Converted | None" = None
+    """The file beside it that sees and hears, where one was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,9 @@ class Options:
     """Whether weights that were trained for Q4_0 are kept exactly."""
     reproducible: bool = False
     """True: the file says nothing of where it comes from, and has the bytes of llama.cpp's tools."""
+    mmproj: Path | None = None
+    """Where the towers go; None: they are left out. Both files appear, or neither."""
+    mmproj_type: str = "BF16"
 
 
 def convert(
@@ -74,11 +82,24 @@ def convert(
     or G4Error when it can't be written.
     """
     options = options or Options()
-    return write(prepare(folder, recipe, options), target, report, cancel, options)
+    model = prepare(folder, recipe, options)
+    if options.mmproj is None:
+        return write(model, target, report, cancel, options)
+    towers = prepare_towers(folder, options)
+    writer.expect_room(target, model.plan.nbytes + towers.plan.nbytes)
+    with writing(towers, options.mmproj, report, cancel, options) as beside:
+        return replace(write(model, target, report, cancel, options), towers=beside)
 
 
 def write(job: Job, target: Path, report: Report, cancel: Event, options: Options) -> Converted:
     """Do a job; the target appears whole or not at all."""
+    with writing(job, target, report, cancel, options) as done:
+        return done
+
+
+@contextmanager
+def writing(job: Job, target: Path, report: Report, cancel: Event, options: Options) -> Iterator[Converted]:
+    """Do a job, of which the target appears when the block ends, whole, or not at all when the block fails."""
     if target.resolve() in {tensor.path.resolve() for tensor in job.source.values()}:
         raise UsageError(f"{target} is one of the files that are read.", "Give another name.")
     head = writer.head(job.keys, job.plan)
@@ -88,7 +109,7 @@ def write(job: Job, target: Path, report: Report, cancel: Event, options: Option
         writer.write(file, job.plan, rows, options.threads or os.cpu_count() or 1, report, cancel)
         file.flush()
         verify.check(Path(file.name), job.plan, job.keys)
-    return Converted(target, nbytes, job.plan, job.warnings)
+        yield Converted(target, nbytes, job.plan, job.warnings)
 
 
 def plan(folder: Path, recipe: str, options: Options | None = None) -> Plan:
@@ -107,7 +128,7 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
     keys = {
         **metadata.keys(folder, model.architecture),
         **spec.keys(model, mix.file_type),
-        **metadata.suppressed(folder),
+        **({} if model.drafts_for else metadata.suppressed(folder)),
         "general.quantization_version": u32(ggml.QUANTIZATION_VERSION),
         **tokenizer.keys(folder, source.config, model.vocab_size),
     }
@@ -117,6 +138,26 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
     if not options.reproducible:
         keys |= provenance.of_checkpoint(source, mix.name)
     return keeping(Job(source.tensors, whole, keys), options)
+
+
+def senses(folder: Path) -> mmproj.Senses:
+    """What a checkpoint can see and hear with; BadCheckpoint when it can't be read."""
+    return mmproj.senses(checkpoint.read(folder))
+
+
+def plan_towers(folder: Path, name: str) -> Plan:
+    """What the towers' file of the type named would hold, without writing it."""
+    return mmproj.planned(checkpoint.read(folder), name)[1]
+
+
+def prepare_towers(folder: Path, options: Options) -> Job:
+    """Everything for the towers' file before the first weight is read."""
+    source = checkpoint.read(folder)
+    model, whole = mmproj.planned(source, options.mmproj_type)
+    keys = mmproj.keys(source, model, whole)
+    if not options.reproducible:
+        keys |= media.activation(model) | provenance.of_checkpoint(source, options.mmproj_type)
+    return Job(source.tensors, whole, keys)
 
 
 def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.ModelSpec, Plan]:

@@ -42,7 +42,7 @@ def encoded(slab: Slab, source: Rows, *, rounds: bool) -> bytes:
     values = widened(raw, dtype)
     if tensor.transform is not None:
         values = tensor.transform(values)
-    most = _LARGEST if tensor.type.name not in FLOATS else np.finfo(np.float32).max
+    most = _LARGEST if tensor.type.name not in FLOATS else np.inf if tensor.bound else np.finfo(np.float32).max
     _expect(-most <= values.min() and values.max() <= most, tensor)
     if dtype == tensor.type.name and tensor.transform is None:
         content = raw
@@ -51,7 +51,7 @@ def encoded(slab: Slab, source: Rows, *, rounds: bool) -> bytes:
         data = ggml.quantized(rounded_to_bf16(values) if is_rounded else values, tensor.row, tensor.type)
         if tensor.lattice is not None:
             lattice.restore(data, values, tensor.lattice)
-        _expect(ggml.is_valid(data, tensor.type), tensor)
+        _expect(tensor.bound or ggml.is_valid(data, tensor.type), tensor)
         content = data.tobytes()
     return _padded(content, slab)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from g4convert.checkpoint import read_json
 from g4convert.gguf import Value, f32, i32, i32s, string
@@ -52,11 +52,11 @@ _SAMPLING = (
 """Keys of `general.sampling.*`, the names in generation_config.json, the first that is there counts, and the type."""
 
 
-def keys(folder: Path, architecture: str) -> dict[str, Value]:
-    """The first keys of the file, in the order of llama.cpp's converter."""
+def keys(folder: Path, architecture: str, kind: Literal["model", "mmproj"] = "model") -> dict[str, Value]:
+    """The first keys of the file, in the order of llama.cpp's converter; `mmproj` is a file of towers."""
     return {
         "general.architecture": string(architecture),
-        "general.type": string("model"),
+        "general.type": string(kind),
         **_sampling(_generation_config(folder)),
         "general.name": string(name(folder)),
     }

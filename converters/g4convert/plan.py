@@ -37,6 +37,8 @@ class Rule:
     """The shape in the checkpoint, where it is another."""
     transform: Callable[[Floats], Floats] | None = None
     """Makes the values of the tensor from those of the checkpoint's, both flat; the tensor is then read whole."""
+    bound: bool = False
+    """True: its values may be infinite, since they are the bounds of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class TensorPlan:
     transform: Callable[[Floats], Floats] | None = field(default=None, repr=False, compare=False)
     lattice: Tally | None = field(default=None, repr=False, compare=False)
     """Counts the blocks of a tensor that lies on a Q4_0 lattice; None: nobody looks for one."""
+    bound: bool = False
+    """True: its values may be infinite."""
 
     @property
     def is_whole(self) -> bool:
@@ -171,6 +175,12 @@ def remake(matched: Match, recipe: Recipe, layers: int, experts: int) -> Plan:
     return Plan(recipe, _placed(pairs, types), matched.skipped, rounds=False)
 
 
+def make_unquantized(matched: Match, recipe: Recipe) -> Plan:
+    """Give every tensor its type and its place as llama.cpp's converter does by itself, for Q8_0 too."""
+    types = quants.converter_types(recipe, [rule for rule, _ in matched.pairs])
+    return Plan(recipe, _placed(matched.pairs, types), matched.skipped, rounds=False)
+
+
 def padded(nbytes: int) -> int:
     """The next multiple of the alignment."""
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
@@ -179,7 +189,12 @@ def padded(nbytes: int) -> int:
 def _placed(pairs: Sequence[tuple[Rule, SourceTensor | None]], types: Sequence[TensorType]) -> tuple[TensorPlan, ...]:
     entries, offset = [], 0
     for (rule, source), kind in zip(pairs, types, strict=True):
-        entry = TensorPlan(rule.name, rule.shape, rule.role, kind, offset, source, rule.make, rule.transform)
+        entry = TensorPlan(
+            *(rule.name, rule.shape, rule.role, kind, offset, source),
+            make=rule.make,
+            transform=rule.transform,
+            bound=rule.bound,
+        )
         entries.append(entry)
         offset = padded(offset + entry.nbytes)
     return tuple(entries)
@@ -190,7 +205,7 @@ def _without_prefix(name: str, prefixes: Sequence[str]) -> str:
 
 
 def _check(rule: Rule, tensor: SourceTensor) -> None:
-    shape = rule.source_shape or rule.shape
+    shape = rule.shape if rule.source_shape is None else rule.source_shape
     if tensor.shape != shape:
         raise BadCheckpoint(
             f"The tensor {tensor.name!r} is {list(tensor.shape)}, but config.json makes it {list(shape)}.",

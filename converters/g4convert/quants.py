@@ -10,8 +10,11 @@ from typing import Literal, Protocol
 
 from g4local.core.errors import UsageError
 
-Role = Literal["exact", "kept", "embedding", "output", "attn_v", "attn_k", "attn_output", "ffn_down", "linear"]
-"""What a tensor is for: `exact` is always F32, `kept` never gets below 16 bits, `linear` has no rule of its own."""
+Role = Literal[
+    "exact", "kept", "embedding", "output", "attn_v", "attn_k", "attn_output", "ffn_down", "patches", "linear"
+]
+"""What a tensor is for: `exact` is always F32, `kept` never gets below 16 bits, `patches` (of pixels) is F16 in a file
+of that type and F32 in all others, `linear` has no rule of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,19 @@ def choose(recipe: Recipe, tensors: Sequence[Sized], layers: int, experts: int) 
 def is_quantized(tensor: Sized) -> bool:
     """Whether a recipe chooses the tensor's type; the others stay as they are."""
     return not _is_exact(tensor) and tensor.role != "kept" and len(dims(tensor.shape)) > 1
+
+
+def converter_types(recipe: Recipe, tensors: Sequence[Sized]) -> list[TensorType]:
+    """The type of each tensor of a file of towers, which llama.cpp's converter writes and llama-quantize never sees."""
+    chosen = []
+    for tensor in tensors:
+        name = recipe.base
+        if _is_exact(tensor) or (tensor.role == "patches" and name != "F16"):
+            name = "F32"
+        elif tensor.shape[-1] % TYPES[name].block:
+            name = "F16"
+        chosen.append(TYPES[name])
+    return chosen
 
 
 def dims(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -55,6 +55,8 @@ class ModelSpec:
     """True: the file gives a feed-forward width for each layer."""
     kv_heads_by_layer: bool
     """True: the file gives the key-value heads for each layer."""
+    drafts_for: int = 0
+    """The width of the model that a drafter belongs to; 0: no drafter."""
 
     @property
     def head_size(self) -> int:
@@ -99,6 +101,8 @@ def keys(spec: ModelSpec, file_type: int) -> dict[str, Value]:
         ("expert_feed_forward_length", u32(spec.expert_ffn) if moe else None),
         ("rope.dimension_count", u32(spec.head_size)),
         ("rope.dimension_count_swa", u32(spec.head_size_sliding)),
+        ("embedding_length_out", u32(spec.drafts_for) if spec.drafts_for else None),
+        ("nextn_predict_layers", u32(len(spec.layers)) if spec.drafts_for else None),
     ]
     return {
         name if name.startswith("general.") else f"{spec.architecture}.{name}": value

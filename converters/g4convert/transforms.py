@@ -37,3 +37,19 @@ def rope_factors(head_size: int, fraction: float) -> Floats:
     """
     turning = int(head_size * fraction / 2)
     return np.array([1.0] * turning + [1e30] * (head_size // 2 - turning), np.float32)
+
+
+def channels_first(side: int, values: Floats) -> Floats:
+    """Squares of `side` x `side` pixels: from rgb rgb ... to rr ... gg ... bb ..., as ggml takes images apart."""
+    return values.reshape(-1, side, side, 3).transpose(0, 3, 1, 2).reshape(-1)
+
+
+def axes_first(positions: int, values: Floats) -> Floats:
+    """Embeddings of a position on either axis: from both axes of each position to all positions of each axis."""
+    return values.reshape(positions, 2, -1).transpose(1, 0, 2).reshape(-1)
+
+
+def softplus(values: Floats) -> Floats:
+    """log(1 + e^x), rounded once; above 20 it is x, as in torch, which is off by a last bit here and there."""
+    wide = values.astype(np.float64)
+    return np.where(wide > 20, wide, np.log1p(np.exp(np.minimum(wide, 20)))).astype(np.float32)

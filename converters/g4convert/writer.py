@@ -41,7 +41,7 @@ def beside(target: Path, nbytes: int) -> Iterator[BinaryIO]:
     UsageError when the target can't be a file, Busy when another process is writing it, G4Error when the disk is full.
     """
     with _writing(target):
-        _check_place(target, nbytes)
+        expect_room(target, nbytes)
     part = target.with_name(target.name + ".part")
     finished = False
     with _opened_alone(part) as file:
@@ -55,6 +55,20 @@ def beside(target: Path, nbytes: int) -> Iterator[BinaryIO]:
         finally:
             if not finished:
                 part.unlink(missing_ok=True)
+
+
+def expect_room(target: Path, nbytes: int) -> None:
+    """UsageError when the target can't be a file, G4Error when the disk has not so many bytes free."""
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}.", "Create it, or choose another place.")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.", "Give the name of a file.")
+    free = shutil.disk_usage(target.parent).free
+    if free < nbytes:
+        raise G4Error(
+            f"{target.name} needs {nbytes / 1e6:,.0f} MB, but {target.parent} has only {free / 1e6:,.0f} MB free.",
+            "Make room, or choose a smaller recipe or another disk.",
+        )
 
 
 def head(keys: Mapping[str, Value], plan: Plan) -> bytes:
@@ -96,19 +110,6 @@ def write(file: BinaryIO, plan: Plan, source: Rows, threads: int, report: Report
         finally:
             for future in pending:
                 future.cancel()
-
-
-def _check_place(target: Path, nbytes: int) -> None:
-    if not target.parent.is_dir():
-        raise UsageError(f"There is no folder {target.parent}.", "Create it, or choose another place.")
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder.", "Give the name of a file.")
-    free = shutil.disk_usage(target.parent).free
-    if free < nbytes:
-        raise G4Error(
-            f"{target.name} needs {nbytes / 1e6:,.0f} MB, but {target.parent} has only {free / 1e6:,.0f} MB free.",
-            "Make room, or choose a smaller recipe or another disk.",
-        )
 
 
 def _slabs(plan: Plan) -> Iterator[Slab]:

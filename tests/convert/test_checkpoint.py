@@ -246,7 +246,7 @@ def test_a_tensor_of_another_type_is_told(dtype: str, tmp_path: Path) -> None:
     assert dtype in message
 
 
-@pytest.mark.parametrize("model_type", ["diffusion_gemma", "embedding_gemma2", "gemma3", "gemma4_assistant", None])
+@pytest.mark.parametrize("model_type", ["diffusion_gemma", "embedding_gemma2", "gemma3", "gemma4_vision", None])
 def test_without_architectures_the_model_type_counts(model_type: str | None, tmp_path: Path) -> None:
     other = checkpoints.make("dense")
     del other.config["architectures"]

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from g4convert.architectures.numbers import Numbers, bad
 from g4convert.plan import Rule
 from g4convert.quants import Role
 from g4convert.spec import LayerSpec, ModelSpec
 from g4convert.transforms import rope_factors
-from g4local.core.errors import BadCheckpoint
 
 NAMES = (
     "Gemma4ForConditionalGeneration",
@@ -40,22 +40,23 @@ _ROPE = {
 }
 
 
-def read(config: Mapping[str, Any]) -> ModelSpec:
+def read(config: Mapping[str, Any], drafts_for: int = 0) -> ModelSpec:
     """The numbers of a config.json, all checked; BadCheckpoint names the key that is missing or impossible.
 
-    A key that is missing has the value that transformers gives it (`Gemma4TextConfig`).
+    A key that is missing has the value that transformers gives it (`Gemma4TextConfig`). `drafts_for`: the width of the
+    model that a drafter belongs to, which lends it all keys and values; 0 for models that stand alone.
     """
     text = config.get("text_config")
-    numbers = _Numbers({**config, **text} if isinstance(text, dict) else config)
+    numbers = Numbers({**config, **text} if isinstance(text, dict) else config)
     for key, value in _ONLY.items():
         numbers.expect(key, value)
     if numbers.get("use_bidirectional_attention") == "all":
-        raise _bad("use_bidirectional_attention", "makes this an encoder, which can't chat")
+        raise bad("use_bidirectional_attention", "makes this an encoder, which can't chat")
     full, sliding = _rope(numbers, _FULL), _rope(numbers, _SLIDING)
-    layers, by_layer = _layers(numbers)
+    layers, by_layer = _layers(numbers, owns_none=drafts_for > 0)
     experts = numbers.count("num_experts") if numbers.flag("enable_moe_block") else 0
     return ModelSpec(
-        architecture="gemma4",
+        architecture="gemma4-assistant" if drafts_for else "gemma4",
         vocab_size=numbers.count("vocab_size"),
         context=numbers.count("max_position_embeddings", 131072),
         hidden=numbers.count("hidden_size"),
@@ -75,6 +76,7 @@ def read(config: Mapping[str, Any]) -> ModelSpec:
         tied=numbers.flag("tie_word_embeddings", True),
         ffn_by_layer=numbers.flag("use_double_wide_mlp"),
         kv_heads_by_layer=by_layer,
+        drafts_for=drafts_for,
     )
 
 
@@ -133,7 +135,7 @@ def _layer_rules(spec: ModelSpec, index: int, layer: LayerSpec) -> Iterator[Rule
         keys_values.append(("self_attn.v_proj.weight", "attn_v.weight", (kv, hidden), "attn_v"))
     for source, target, shape, role in rows:
         yield Rule(f"layers.{index}.{source}", f"blk.{index}.{target}", shape, role)
-    for source, target, shape, role in keys_values:
+    for source, target, shape, role in keys_values if not spec.drafts_for else ():
         yield Rule(f"layers.{index}.{source}", f"blk.{index}.{target}", shape, role, required=layer.owns_kv)
 
 
@@ -152,13 +154,15 @@ def _expert_rows(spec: ModelSpec) -> list[tuple[str, str, tuple[int, ...], Role]
     ]
 
 
-def _layers(numbers: "_Numbers") -> tuple[tuple[LayerSpec, ...], bool]:
+def _layers(numbers: Numbers, owns_none: bool) -> tuple[tuple[LayerSpec, ...], bool]:
     """Every layer, and whether any has other key-value heads than the rest."""
     kinds = _kinds(numbers)
-    shared = numbers.count("num_kv_shared_layers", 0, least=0, most=len(kinds) - 1)
-    owning = len(kinds) - shared
-    if shared and kinds[owning - 2 : owning] != [_SLIDING, _FULL]:
-        raise _bad("num_kv_shared_layers", "must leave a sliding and a full layer as the last ones with their own keys")
+    shared = numbers.count("num_kv_shared_layers", 0, least=0, most=len(kinds) - (0 if owns_none else 1))
+    if owns_none and shared not in (0, len(kinds)):
+        raise bad("num_kv_shared_layers", "must be that of all layers of a drafter")
+    owning = 0 if owns_none else len(kinds) - shared
+    if 0 < owning < len(kinds) and kinds[owning - 2 : owning] != [_SLIDING, _FULL]:
+        raise bad("num_kv_shared_layers", "must leave a sliding and a full layer as the last ones with their own keys")
     alternative = numbers.flag("attention_k_eq_v")
     layers, by_layer = [], False
     for index, kind in enumerate(kinds):
@@ -170,89 +174,44 @@ def _layers(numbers: "_Numbers") -> tuple[tuple[LayerSpec, ...], bool]:
         layers.append(LayerSpec(kind == _SLIDING, kv_heads, head, ffn, index < owning, has_v))
     for sliding in (True, False):
         if len({layer.head_size for layer in layers if layer.sliding is sliding}) > 1:
-            raise _bad("per_layer_config", "gives layers of one kind heads of different sizes")
+            raise bad("per_layer_config", "gives layers of one kind heads of different sizes")
     return tuple(layers), by_layer
 
 
-def _kinds(numbers: "_Numbers") -> list[str]:
+def _kinds(numbers: Numbers) -> list[str]:
     count = numbers.count("num_hidden_layers", most=_MAX_LAYERS)
     kinds = numbers.get("layer_types")
     if kinds is None:
         kinds = [_FULL if index % 6 == 5 else _SLIDING for index in range(count)]
     if not isinstance(kinds, list) or len(kinds) != count or not set(map(str, kinds)) <= {_FULL, _SLIDING}:
-        raise _bad("layer_types", f"must be a list of {count} times {_SLIDING} or {_FULL}")
+        raise bad("layer_types", f"must be a list of {count} times {_SLIDING} or {_FULL}")
     return [*kinds[:-1], _FULL]
 
 
-def _heads(numbers: "_Numbers", index: int, kind: str, alternative: bool) -> tuple[int, int, bool]:
+def _heads(numbers: Numbers, index: int, kind: str, alternative: bool) -> tuple[int, int, bool]:
     """A layer's head size and key-value heads, and whether these were given for it alone.
 
     Google's files give full layers `global_head_dim` and, where keys are values, `num_global_key_value_heads`;
     transformers saves both as `per_layer_config`.
     """
-    everyone = _Numbers({"head_dim": numbers.count("head_dim", 256), "kv": numbers.count("num_key_value_heads")})
+    everyone = Numbers({"head_dim": numbers.count("head_dim", 256), "kv": numbers.count("num_key_value_heads")})
     by_layer = numbers.table("per_layer_config", {})
     own = by_layer.table(str(index), {})
     head, kv_heads = own.get("head_dim"), own.get("num_key_value_heads")
     if kind == _FULL:
         head = numbers.get("global_head_dim") or head or (None if by_layer.values else 512)
         kv_heads = (numbers.get("num_global_key_value_heads") if alternative else None) or kv_heads
-    chosen = _Numbers({"head_dim": head or everyone.count("head_dim"), "kv_heads": kv_heads or everyone.count("kv")})
+    chosen = Numbers({"head_dim": head or everyone.count("head_dim"), "kv_heads": kv_heads or everyone.count("kv")})
     size, groups = chosen.count("head_dim"), chosen.count("kv_heads")
     if size % 2:
-        raise _bad("head_dim", f"must be even, not {size}")
+        raise bad("head_dim", f"must be even, not {size}")
     if numbers.count("num_attention_heads") % groups:
-        raise _bad("num_attention_heads", f"must be a multiple of the {groups} key-value heads")
+        raise bad("num_attention_heads", f"must be a multiple of the {groups} key-value heads")
     return size, groups, kv_heads is not None
 
 
-def _rope(numbers: "_Numbers", kind: str) -> "_Numbers":
+def _rope(numbers: Numbers, kind: str) -> Numbers:
     """The rotary embedding of one kind of layers."""
     rope = numbers.table("rope_parameters", _ROPE).table(kind)
     rope.expect("rope_type", _ROPE[kind]["rope_type"])
     return rope
-
-
-class _Numbers:
-    """A JSON object whose values are checked when they are asked for; null is the same as missing."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = values
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def count(self, key: str, default: int | None = None, least: int = 1, most: int = 2**31 - 1) -> int:
-        value = self.values.get(key, default)
-        if value is None and least == 0:
-            return 0
-        if type(value) is not int or not least <= value <= most:
-            raise _bad(key, f"must be a whole number from {least} to {most}, not {value!r}")
-        return value
-
-    def real(self, key: str, default: float | None = None, most: float = 1e30) -> float:
-        value = self.values.get(key, default)
-        if type(value) not in (int, float) or not 0 < value <= most:
-            raise _bad(key, f"must be a number above 0, not {value!r}")
-        return float(value)
-
-    def flag(self, key: str, default: bool = False) -> bool:
-        value = default if self.values.get(key) is None else self.values[key]
-        if not isinstance(value, bool):
-            raise _bad(key, f"must be true or false, not {value!r}")
-        return value
-
-    def table(self, key: str, default: Mapping[str, Any] | None = None) -> "_Numbers":
-        value = default if self.values.get(key) is None else self.values[key]
-        if not isinstance(value, Mapping):
-            raise _bad(key, f"must be an object, not {value!r}")
-        return _Numbers(value)
-
-    def expect(self, key: str, wanted: Any) -> None:
-        value = self.values.get(key, wanted)
-        if value is not None and value != wanted:
-            raise _bad(key, f"is {value!r}, but only {wanted!r} is known")
-
-
-def _bad(key: str, what: str) -> BadCheckpoint:
-    return BadCheckpoint(f"config.json: {key!r} {what}.", "Compare it with the config.json of Google's own repository.")
