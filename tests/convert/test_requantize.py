@@ -15,7 +15,7 @@ from g4convert.quants import RECIPES
 from g4local import __version__
 from g4local.core.errors import BadCheckpoint, BadGguf, Cancelled, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
-from tests import checkpoints
+from tests import checkpoints, media_checkpoints
 from tests.convert import llama_quantize, rewriting
 
 EXACTLY = convert.Options(threads=2, reproducible=True)
@@ -23,15 +23,16 @@ EXACTLY = convert.Options(threads=2, reproducible=True)
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """GGUFs in all three float types; the F16 one has odd rows, so that types fall back."""
+    """GGUFs in all three float types; rows of the F16 one and of the drafter are odd, so that types fall back."""
     folder = tmp_path_factory.mktemp("sources")
+    odd = {"intermediate_size": 336, "hidden_size": 160}
     made = {}
-    for name, kind, recipe, changes in (
-        ("moe", "moe", "BF16", {"num_experts": 4}),
-        ("odd", "dense", "F16", {"intermediate_size": 336, "hidden_size": 160}),
-        ("ple", "ple", "F32", {}),
+    for name, checkpoint, recipe in (
+        ("moe", checkpoints.make("moe", num_experts=4), "BF16"),
+        ("odd", checkpoints.make("dense", **odd), "F16"),
+        ("ple", checkpoints.make("ple"), "F32"),
+        ("drafter", media_checkpoints.make_drafter(checkpoints.make("dense")), "BF16"),
     ):
-        checkpoint = checkpoints.make(kind, **changes)
         checkpoint.dtypes = dict.fromkeys(checkpoint.tensors, "F32")
         source = checkpoints.write(folder / name / "model", checkpoint)
         made[name] = folder / f"{name}-{recipe}.gguf"
@@ -45,7 +46,7 @@ def made(path: Path, recipe: str, target: Path, options: convert.Options = EXACT
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("name", ["moe", "odd", "ple"])
+@pytest.mark.parametrize("name", ["moe", "odd", "ple", "drafter"])
 def test_the_bytes_are_llama_quantize_s(name: str, recipe: str, sources: dict[str, Path], tmp_path: Path) -> None:
     expect_the_same(sources[name], recipe, tmp_path)
 
@@ -206,7 +207,7 @@ def test_a_request_that_makes_no_sense_is_a_usage_error(
     assert path.read_bytes() == sources["moe"].read_bytes()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_header_is_an_error_or_a_file_that_can_be_read(
     data: st.DataObject, sources: dict[str, Path], tmp_path: Path
