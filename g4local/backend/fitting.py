@@ -1,12 +1,14 @@
 """How a model is loaded here, whether it fits, and what to change when it does not: arithmetic, without llama.cpp."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from g4local.backend import memory, placement
+from g4local.backend import memory, placement, ram
 from g4local.backend.engine import LoadOptions
 from g4local.backend.machine import Device
-from g4local.backend.memory import CHECKPOINT_BYTES, CONTEXT_STEP, KV_BLOCK, Need, Placement, Setting
+from g4local.backend.memory import CHECKPOINT_BYTES, CONTEXT_STEP, KV_BLOCK, KvType, Need, Placement, Setting
 from g4local.backend.shape import Model
 from g4local.core.errors import DoesNotFit, UsageError
 from g4local.core.units import human_bytes
@@ -47,15 +49,23 @@ class Fit:
     """What ways back to earlier turns may take together."""
 
 
+def resources(devices: Sequence[Device]) -> Resources:
+    """What there is now, of memory and of what llama.cpp found."""
+    there = ram.memory()
+    gpus = placement.gpus(devices)
+    shared = sys.platform == "darwin" or any(gpu.kind == "integrated gpu" for gpu in gpus)
+    return Resources(there.available if there else None, gpus, shared)
+
+
 def settle(options: LoadOptions, model: Model, resources: Resources) -> Fit:
     """How to load a model with these options on this machine.
 
     UsageError for options that the model can't have, DoesNotFit when there is too little memory.
     """
-    result = fit(model, _setting(options, model, resources), resources, options.gpu_layers)
+    result = fit(model, setting(options, model, resources), resources, options.gpu_layers)
     if result.verdict == "no" and not options.force:
         raise DoesNotFit(
-            _too_much(options, result, resources), f"{_way_out(options, result, model, resources)} {_FORCE}"
+            _too_much(options, result, resources), f"{way_out(result, model, resources, options.gpu_layers)} {_FORCE}"
         )
     return result
 
@@ -94,24 +104,30 @@ def largest_context(model: Model, setting: Setting, resources: Resources, gpu_la
     return least * CONTEXT_STEP
 
 
-def _setting(options: LoadOptions, model: Model, resources: Resources) -> Setting:
-    block, _ = KV_BLOCK[options.kv_type]
-    odd = [layer.head_size for layer in model.shape.owners if layer.head_size % block]
-    if odd:
+def setting(options: LoadOptions, model: Model, resources: Resources) -> Setting:
+    """The setting that the options mean; UsageError when the model can't have it."""
+    if options.kv_type not in kv_types(model):
         raise UsageError(
-            f"Keys and values of {odd[0]} numbers a head can't be kept as {options.kv_type}.", "Use --kv-type f16."
+            f"The heads of {options.path.stem} are too odd in size for {options.kv_type}.", "Use --kv-type f16."
         )
     trained = model.shape.trained_context
-    setting = Setting(trained, options.kv_type, lazy(options.lazy_ple, model, resources))
+    whole = Setting(trained, options.kv_type, lazy(options.lazy_ple, model, resources))
     if options.context == "max":
-        largest = largest_context(model, setting, resources, options.gpu_layers)
-        return replace(setting, context=largest or min(SMALLEST_CONTEXT, memory.padded(trained)))
+        largest = largest_context(model, whole, resources, options.gpu_layers)
+        return replace(whole, context=largest or min(SMALLEST_CONTEXT, memory.padded(trained)))
     if not 0 <= options.context <= trained:
         raise UsageError(
             f"A context of {options.context} tokens was asked for; {options.path.stem} was trained for {trained}.",
             f"Ask for 1 to {trained} tokens, or for 0, which takes all.",
         )
-    return replace(setting, context=memory.padded(options.context or trained))
+    return replace(whole, context=memory.padded(options.context or trained))
+
+
+def kv_types(model: Model) -> tuple[KvType, ...]:
+    """The kinds of keys and values whose blocks divide the model's heads."""
+    return tuple(
+        kind for kind, (block, _) in KV_BLOCK.items() if all(not x.head_size % block for x in model.shape.layers)
+    )
 
 
 def _verdict(need: Need, resources: Resources) -> Verdict:
@@ -141,18 +157,21 @@ def _too_much(options: LoadOptions, result: Fit, resources: Resources) -> str:
     )
 
 
-def _way_out(options: LoadOptions, result: Fit, model: Model, resources: Resources) -> str:
+def way_out(result: Fit, model: Model, resources: Resources, gpu_layers: int | None = None) -> str:
     """What would fit: fewer layers on the GPU, a shorter context, smaller keys and values, or another model."""
     if result.need.device > placement.room(resources.gpus):
         return "Leave out --gpu-layers, which takes as many as fit."
-    changes: list[tuple[str, Setting]] = [("", result.setting)]
+    changes = [("", result.setting)]
     if model.weights.table and not result.setting.lazy:
         changes.append((" with --lazy-ple on", replace(result.setting, lazy=True)))
-    if result.setting.kv_type == "f16":
+    if result.setting.kv_type == "f16" and "q8_0" in kv_types(model):
         changes.append((" with --kv-type q8_0", replace(result.setting, kv_type="q8_0")))
+    for words, changed in changes:
+        if fit(model, changed, resources, gpu_layers).verdict == "yes":
+            return f"It fits{words}."
     least = min(SMALLEST_CONTEXT, memory.padded(model.shape.trained_context))
-    for words, setting in changes:
-        context = largest_context(model, setting, resources, options.gpu_layers)
+    for words, changed in changes:
+        context = largest_context(model, changed, resources, gpu_layers)
         if context >= least:
             return f"Up to --ctx {context} fits{words}."
     return "Free some memory, or take a smaller quantization or model: g4local fit tells which fits."

@@ -2,13 +2,12 @@
 
 import ctypes
 import re
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 
-from g4local.backend import ggml, machine, placement, ram
+from g4local.backend import fitting, ggml, machine
 from g4local.backend.engine import LoadOptions
 from g4local.backend.fitting import Fit, Resources
 from g4local.backend.header import Header
@@ -44,10 +43,7 @@ def check(options: LoadOptions) -> None:
 
 def resources() -> Resources:
     """What this machine has for a model now."""
-    memory = ram.memory()
-    gpus = placement.gpus(ggml.devices()) if llama.llama_supports_gpu_offload() else ()
-    shared = sys.platform == "darwin" or any(gpu.kind == "integrated gpu" for gpu in gpus)
-    return Resources(memory.available if memory else None, gpus, shared)
+    return fitting.resources(ggml.devices() if llama.llama_supports_gpu_offload() else ())
 
 
 def load(options: LoadOptions, fit: Fit, stop: StopFlag, report: Report) -> int:

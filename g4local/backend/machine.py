@@ -33,6 +33,9 @@ PROBE_SECONDS = 60
 _FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)
 """Ends that a machine has, and not somebody who ended the child."""
 
+_NO_GPU = ("base", "cpu", "blas", "rpc")
+"""Beginnings of the names of ggml's other libraries."""
+
 _REBUILD = (
     "Rebuild it without AMX: CMAKE_ARGS=\"-DCMAKE_C_FLAGS='-mno-amx-tile -mno-amx-int8 -mno-amx-bf16' "
     "-DCMAKE_CXX_FLAGS='-mno-amx-tile -mno-amx-int8 -mno-amx-bf16'\" "
@@ -106,12 +109,16 @@ def fingerprint() -> str:
     parts = [_processor()]
     with suppress(PackageNotFoundError):
         parts.append(version("llama-cpp-python"))
-    spec = find_spec("llama_cpp")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for library in sorted(Path(folder, "lib").glob("*ggml*")):
-            stat = library.stat()
-            parts.append(f"{library.name} {stat.st_size} {stat.st_mtime_ns}")
+    for library in _libraries():
+        stat = library.stat()
+        parts.append(f"{library.name} {stat.st_size} {stat.st_mtime_ns}")
     return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def has_gpu_code() -> bool:
+    """Whether this llama.cpp has a library for GPUs, told by the libraries' names: libggml-cuda, libggml-metal ..."""
+    parts = {library.name.partition("ggml-")[2].partition(".")[0] for library in _libraries()}
+    return any(part and not part.startswith(_NO_GPU) for part in parts)
 
 
 def threads() -> int:
@@ -126,6 +133,13 @@ def processor() -> str:
     for line in _cpuinfo("model name"):
         return line
     return kernel.sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def _libraries() -> list[Path]:
+    """ggml's libraries in the package, which finding does not load."""
+    spec = find_spec("llama_cpp")
+    folders = (spec.submodule_search_locations or []) if spec else []
+    return sorted(library for folder in folders for library in Path(folder, "lib").glob("*ggml*"))
 
 
 def _ask(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

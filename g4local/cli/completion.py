@@ -16,6 +16,13 @@ def models(incomplete: str) -> list[str]:
     return [*named, *_beginning(incomplete, _paths(incomplete[: incomplete.rfind(os.sep) + 1]))]
 
 
+def models_and_sizes(incomplete: str) -> list[str]:
+    """The family's sizes, which need no file, then what `models` offers."""
+    from g4local.planner import SIZES
+
+    return [*_beginning(incomplete, SIZES), *models(incomplete)]
+
+
 def quants(incomplete: str) -> list[str]:
     """Names of recipes, in capitals or not, as they are begun."""
     from g4convert.quants import RECIPES

@@ -1,0 +1,197 @@
+"""`g4local fit`: what a model would take on this machine, and what fits, before anything is loaded."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from itertools import groupby
+from os import environ
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4local.backend.engine import LoadOptions
+from g4local.cli import completion, options, output
+from g4local.core.errors import ModelNotFound, UsageError
+from g4local.core.messages import Json
+from g4local.settings import paths
+
+if TYPE_CHECKING:
+    from g4local.backend.fitting import Fit, Resources
+    from g4local.planner import Candidate
+
+SCHEMA = "g4local.fit/1"
+"""The name and version of the object that --json prints."""
+
+_CONTEXTS = (8192, 32768, 131072, 262144)
+_QUANTS = ("BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")
+_FEW_QUANTS = ("Q8_0", "Q4_K_M")
+"""For the table of all sizes."""
+
+
+def fit(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="As for run, or e2b, e4b, 12b, 26b-a4b, 31b, which need no file; without it, all of these.",
+            autocompletion=completion.models_and_sizes,
+        ),
+    ] = None,
+    quant: options.Quant = None,
+    ctx: options.Context = 4096,
+    kv_type: options.KvKind = "f16",
+    lazy_ple: options.LazyPle = "auto",
+    as_json: options.AsJson = False,
+) -> None:
+    """Tell whether a model fits into memory here, and how long a context; without a model, which sizes do."""
+    from g4local import planner
+
+    there = planner.resources()
+    asked = LoadOptions(Path(), context=ctx, kv_type=kv_type, lazy_ple=lazy_ple)
+    chosen, candidates = _candidates(model, quant.upper() if quant else None)
+    table = list(_table(candidates, asked, there))
+    if as_json:
+        one = _object(chosen, asked, there) if chosen else {"available_bytes": there.available}
+        output.json_line({"schema": SCHEMA, **one, "table": [_row(*entry) for entry in table]})
+        return
+    if chosen:
+        _print(chosen, asked, there)
+    else:
+        output.line(f"{_memory(there)} With {kv_type} keys and values, by tokens of context:")
+    output.line()
+    _print_table(table, sizes=chosen is None)
+
+
+def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None", list["Candidate"]]:
+    """The model that is meant, and all that are to be compared: what it could be quantized to, or all sizes."""
+    from g4local import library, planner
+
+    if name is None:
+        quants = (quant,) if quant else _FEW_QUANTS
+        return None, [planner.of_size(size, each) for size in planner.SIZES for each in quants]
+    try:
+        found = library.find(name, paths(environ))
+    except ModelNotFound as error:
+        if name.lower() not in planner.SIZES:
+            raise ModelNotFound(error.message, f"{error.hint} Or one of {', '.join(planner.SIZES)}.") from error
+        found = None
+    if found and found.kind == "gguf":
+        if quant:
+            raise UsageError(f"{found.path} is a GGUF already and is run as it is.", "Leave out --quant.")
+        only = _gguf(found.path, found.name)
+        return only, [only]
+    first = quant or (found.recipe if found else library.DEFAULT_RECIPE)
+    every = {
+        recipe: planner.of_checkpoint(found.path, found.name, recipe)
+        if found
+        else planner.of_size(name.lower(), recipe)
+        for recipe in dict.fromkeys((first,) if quant else (*_QUANTS, first))
+    }
+    return every[first], list(every.values())
+
+
+def _gguf(path: Path, name: str) -> "Candidate":
+    from g4convert import gguf
+    from g4local import planner
+    from g4local.backend.shape import MOST_LAYERS
+    from g4local.cli.show import recipe_of
+
+    header = gguf.read(path, MOST_LAYERS)
+    return planner.of_gguf(header, name, recipe_of([header]))
+
+
+def _fit(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> "Fit":
+    from g4local.backend import fitting
+
+    setting = fitting.setting(replace(asked, path=Path(candidate.name)), candidate.model, there)
+    return fitting.fit(candidate.model, setting, there)
+
+
+def _table(
+    candidates: Sequence["Candidate"], asked: LoadOptions, there: "Resources"
+) -> Iterator[tuple["Candidate", "Fit"]]:
+    """Each candidate with each kind of keys and values (that was asked for, if there are many) in each context."""
+    from g4local.backend import fitting
+
+    for candidate in candidates:
+        trained = candidate.model.shape.trained_context
+        kinds = fitting.kv_types(candidate.model)
+        for kv_type in kinds if len(candidates) <= len(_QUANTS) + 1 else (asked.kv_type,):
+            for context in [context for context in _CONTEXTS if context <= trained] or [trained]:
+                yield candidate, _fit(candidate, replace(asked, kv_type=kv_type, context=context), there)
+
+
+def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> None:
+    from g4local.backend import fitting
+
+    result = _fit(candidate, asked, there)
+    need, size, kv_type = result.need, output.human_bytes, result.setting.kv_type
+    table = f" (and {size(candidate.model.weights.table)} that are read row by row)" if result.setting.lazy else ""
+    full, sliding = need.kv_full, need.kv_sliding
+    kept = size(result.checkpoint_bytes)
+    lines = {
+        f"{result.setting.context:,} tokens": f"{size(need.total)}: {result.verdict}",
+        "  weights": size(need.weights) + table,
+        "  context": f"{size(full + sliding)} as {kv_type}: {size(full)} grow with it, {size(sliding)} do not",
+        "  computing": size(need.compute + need.output),
+        "  checkpoint": f"{size(need.checkpoint)}, a way back to an earlier turn; up to {kept} are kept",
+        "  program": size(need.process),
+        "  on GPUs": f"{size(need.device)}, {result.placement.layers} layers" if need.device else "",
+        "largest": f"{fitting.largest_context(candidate.model, result.setting, there):,} tokens",
+    }
+    output.line(f"{candidate.name}, {candidate.quant}. {_memory(there)}")
+    output.fields({name: text for name, text in lines.items() if text})
+    if result.verdict != "yes":
+        output.line(fitting.way_out(result, candidate.model, there))
+
+
+def _memory(there: "Resources") -> str:
+    gpus = "".join(f", {output.human_bytes(gpu.free_bytes)} of {gpu.name}" for gpu in there.gpus)
+    known = "unknown" if there.available is None else output.human_bytes(there.available)
+    return f"Memory that can be had: {known}{gpus}."
+
+
+def _print_table(table: Sequence[tuple["Candidate", "Fit"]], *, sizes: bool) -> None:
+    """One line for each candidate and kind of keys and values, one column for each context."""
+    contexts = sorted({result.setting.context for _, result in table})
+    rows = []
+    for (name, quant, kv_type), entries in groupby(
+        table, lambda entry: (entry[0].name, entry[0].quant, entry[1].setting.kv_type)
+    ):
+        cells = {
+            result.setting.context: f"{output.human_bytes(result.need.total)} {result.verdict}" for _, result in entries
+        }
+        rows.append(
+            (name if sizes else quant, quant if sizes else kv_type, *(cells.get(each, "") for each in contexts))
+        )
+    heads = ("SIZE", "QUANT") if sizes else ("QUANT", "CONTEXT")
+    output.table((*heads, *(f"{context:,}" for context in contexts)), rows)
+
+
+def _object(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> dict[str, Json]:
+    from g4local.backend import fitting
+
+    result = _fit(candidate, asked, there)
+    return {
+        **_row(candidate, result),
+        "available_bytes": there.available,
+        "gpus": [{"name": gpu.name, "free_bytes": gpu.free_bytes} for gpu in there.gpus],
+        "lazy_ple": result.setting.lazy,
+        "need": dict(asdict(result.need)),
+        "gpu_layers": result.placement.layers,
+        "cpu_expert_layers": result.placement.cpu_experts,
+        "checkpoint_bytes": result.checkpoint_bytes,
+        "largest_context": fitting.largest_context(candidate.model, result.setting, there),
+        "advice": fitting.way_out(result, candidate.model, there) if result.verdict != "yes" else None,
+    }
+
+
+def _row(candidate: "Candidate", result: "Fit") -> dict[str, Json]:
+    return {
+        "model": candidate.name,
+        "quant": candidate.quant,
+        "context": result.setting.context,
+        "kv_type": result.setting.kv_type,
+        "bytes": result.need.total,
+        "fits": result.verdict,
+    }
