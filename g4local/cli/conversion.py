@@ -88,12 +88,12 @@ def carry_out(wanted: Conversion, source: Source) -> None:
         done = source.write(target, wanted.recipe, bar.report, cancel, choices)
     if wanted.as_json:
         made: dict[str, Json] = {"path": str(done.path), "bytes": done.nbytes, **_summary(done.plan)}
-        output.json_line({**made, "qat": _lattice(done.plan), "warnings": list[Json](done.warnings)})
+        output.json_line({**made, "qat": _lattice(done.plan), "warnings": list[Json](done.plan.warnings)})
     else:
         output.line(str(done.path))
         output.note(f"{wanted.recipe}, {len(done.plan.tensors)} tensors, {output.human_bytes(done.nbytes)}")
         _print_lattice(done.plan)
-    for warning in done.warnings:
+    for warning in done.plan.warnings:
         output.warning(warning)
 
 
