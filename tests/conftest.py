@@ -1,11 +1,20 @@
 """What every test shares: nothing of this machine is read or written, and the network stays off."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from g4convert.convert import Options, convert
+from g4local.core.progress import silent
+from tests import checkpoints
+
 ROOT = Path(__file__).parent.parent
+
+Tiny = Callable[..., Path]
+"""Takes a kind of checkpoint, and a recipe if it is not BF16."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +33,18 @@ def gemma4_vocab_path() -> Path:
     if not path.is_file():
         pytest.skip("G4LOCAL_GEMMA4_VOCAB names no vocabulary of Gemma 4")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A GGUF of random weights, for each build of the family; its window is 16 tokens, its context 4096."""
+    folder = tmp_path_factory.mktemp("tiny")
+
+    def made(kind: checkpoints.Kind, recipe: str = "BF16") -> Path:
+        target = folder / f"{kind}-{recipe}.gguf"
+        if not target.exists():
+            source = checkpoints.write(folder / kind, checkpoints.make(kind, max_position_embeddings=4096))
+            convert(source, target, recipe, silent, Event(), Options(threads=1))
+        return target
+
+    return made

@@ -5,9 +5,11 @@
              {"job": 3, "do": "generate", "prompt": [...], "sampling": {...}, "max_tokens": 0,
               "guidance": {...}}
              {"job": 3, "do": "cancel"}
+             {"job": 4, "do": "imatrix", "request": {...}}         {"job": 5, "do": "compare", "request": {...}}
     child    {"job": 3, "progress": [stage, done, total, unit]}      {"job": 3, "piece": [token, text]}
+             {"job": 4, "sums": {...}}
     last     {"job": 1, "info": {...}}   {"job": 2, "tokens": [...]}   {"job": 3, "completion": {...}}
-             {"job": 3, "error": [class, message, hint]}
+             {"job": 3, "error": [class, message, hint]}           {"job": 5, "measured": {...}}
 
 Text is escaped to ASCII, so that any string survives, lone surrogates included.
 """
@@ -19,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from g4local.backend.engine import Completion, Constraint, EngineInfo, Guidance, LoadOptions, Piece, Sampling
+from g4local.backend.measures import ComparisonRequest, Reading, Sums, SumsRequest
 from g4local.core import errors
 from g4local.core.progress import Progress
 from g4local.core.prompt import Segment
 
 Frame = dict[str, Any]
 
-LAST = frozenset({"info", "tokens", "completion", "error"})
+LAST = frozenset({"info", "tokens", "completion", "measured", "error"})
 """The keys of frames after which a job is over."""
 
 _ERRORS: dict[str, type[errors.G4Error]] = {
@@ -121,6 +124,33 @@ def said(value: Piece | Completion) -> Frame:
 def said_from(frame: Frame) -> Piece | Completion:
     """What a generation yields, from its frame."""
     return Piece(*frame["piece"]) if "piece" in frame else Completion(**frame["completion"])
+
+
+def measured_request(value: SumsRequest | ComparisonRequest) -> Frame:
+    """What is to be measured as JSON."""
+    return {name: str(item) if isinstance(item, Path) else item for name, item in asdict(value).items()}
+
+
+def sums_request_from(entry: Frame) -> SumsRequest:
+    """The request for sums that JSON means."""
+    paths = {name: Path(entry[name]) for name in ("model", "folder")}
+    return SumsRequest(**{**entry, **paths, "reading": Reading(**entry["reading"])})
+
+
+def comparison_request_from(entry: Frame) -> ComparisonRequest:
+    """The request for a comparison that JSON means."""
+    paths = {name: Path(entry[name]) for name in ("model", "base")}
+    return ComparisonRequest(**{**entry, **paths, "reading": Reading(**entry["reading"])})
+
+
+def sums(value: Sums) -> Frame:
+    """Sums as JSON; their numbers lie in a file."""
+    return {**asdict(value), "file": str(value.file)}
+
+
+def sums_from(entry: Frame) -> Sums:
+    """The sums that JSON means."""
+    return Sums(**{**entry, "file": Path(entry["file"])})
 
 
 def error(value: errors.G4Error) -> Frame:

@@ -66,6 +66,18 @@ class Vocabulary:
         tokens += self._text_tokens("".join(text))
         return tokens, marks
 
+    def document(self, text: str, *, parse_special: bool) -> list[int]:
+        """A text's ids as llama.cpp's own tools have them, with what the vocabulary puts at the beginning.
+
+        They find user-defined tokens (`<|tool_call>`) in any text, and control tokens (`<|turn>`) if asked to.
+        """
+        return self._llama_tokens(text, add_special=True, parse_special=parse_special)
+
+    @cached_property
+    def first(self) -> int | None:
+        """The token that begins every text; None when there is none."""
+        return llama.llama_vocab_bos(self._vocab) if llama.llama_vocab_get_add_bos(self._vocab) else None
+
     def exceeds(self, prompt: Sequence[Segment], most: int) -> bool:
         """Whether a prompt has more than `most` tokens already by its bytes, which takes no tokenizing.
 
@@ -128,10 +140,13 @@ class Vocabulary:
         yield from self._part_tokens(text[start:])
 
     def _part_tokens(self, text: str) -> list[int]:
+        return self._llama_tokens(text, add_special=False, parse_special=False) if text else []
+
+    def _llama_tokens(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         data = _encoded(text)
         room = len(data) + 8
         buffer = (llama.llama_token * room)()
-        items: int = llama.llama_tokenize(self._vocab, data, len(data), buffer, room, False, False) if data else 0
+        items: int = llama.llama_tokenize(self._vocab, data, len(data), buffer, room, add_special, parse_special)
         if items < 0:
             raise EngineError(f"llama.cpp can't tokenize a text of {len(data)} bytes.", "Send less at once.")
         return list(buffer[:items])

@@ -108,6 +108,22 @@ class _Worker:
                 guidance = frames.guidance_from(frame["guidance"])
                 for said in self._engine.generate(prompt, sampling, frame["max_tokens"], self._report, guidance):
                     self._say(frames.said(said))
+            case measure:
+                self._measure(measure, frame["request"])
+
+    def _measure(self, measure: str, request: Frame) -> None:
+        """Read a text with models of its own; needs numpy, which a chat does not."""
+        if measure == "imatrix":
+            from g4local.backend.importance import summed
+
+            for sums in summed(frames.sums_request_from(request), self._stop, self._report):
+                self._say({"sums": frames.sums(sums)})
+            self._say({"measured": {}})
+        else:
+            from g4local.backend.divergence import compared
+
+            comparison = compared(frames.comparison_request_from(request), self._stop, self._report)
+            self._say({"measured": asdict(comparison)})
 
     def _report(self, progress: Progress) -> None:
         self._say(frames.progress(progress))

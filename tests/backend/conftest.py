@@ -14,12 +14,10 @@ from g4local.backend.engine import LoadOptions
 from g4local.backend.llama import LlamaEngine
 from g4local.backend.stop import StopFlag
 from g4local.core.progress import silent
-from tests import checkpoints
 from tests.conftest import ROOT
 
 Loader = Callable[..., LlamaEngine]
 WorkerLoader = Callable[..., WorkerEngine]
-Tiny = Callable[[checkpoints.Kind], Path]
 
 
 @pytest.fixture(scope="session")
@@ -28,21 +26,6 @@ def probe_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     machine.extra_buffers(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """A BF16 GGUF of random weights, for each build of the family; its window is 16 tokens, its context 4096."""
-    folder = tmp_path_factory.mktemp("tiny")
-
-    def made(kind: checkpoints.Kind) -> Path:
-        target = folder / f"{kind}.gguf"
-        if not target.exists():
-            source = checkpoints.write(folder / kind, checkpoints.make(kind, max_position_embeddings=4096))
-            convert(source, target, "BF16", silent, Event(), Options(threads=1))
-        return target
-
-    return made
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,9 @@ from g4local.backend.stop import StopFlag
 from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment
 from tests import checkpoints
-from tests.backend.conftest import Loader, Tiny
+from tests.backend.conftest import Loader
 from tests.backend.prompts import GREEDY, chat, completion, ids, words
+from tests.conftest import Tiny
 
 ROUNDING = 0.1
 """Logits may differ by this much, since a batch and a single token are added up in different orders."""

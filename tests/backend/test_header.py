@@ -12,8 +12,9 @@ from g4local.backend import header
 from g4local.core.errors import BadGguf, EngineError, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
-from tests.backend.conftest import Loader, Tiny, WorkerLoader
+from tests.backend.conftest import Loader, WorkerLoader
 from tests.backend.prompts import GREEDY, completion
+from tests.conftest import Tiny
 
 
 def refused(path: Path) -> G4Error:

@@ -14,8 +14,7 @@ import gguf as oracle
 import numpy as np
 import pytest
 
-from tests.backend.conftest import Tiny
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Tiny
 
 Change = tuple[int, str]
 """An offset, and bytes in hex."""

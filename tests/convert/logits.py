@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from g4local.backend.log import listen
+
 Floats = NDArray[np.float32]
 
 
@@ -23,32 +25,34 @@ class Pass:
     """[tokens, experts] for each layer with experts: any number that grows with the chance of being picked."""
 
 
-def of_llama_cpp(path: Path, texts: Sequence[Sequence[int]]) -> list[Pass]:
-    """Through llama.cpp's low-level API, in float32 but for its table of GELU values (float16)."""
+def of_llama_cpp(path: Path, texts: Sequence[Sequence[int]], cache_type: int = 0) -> list[Pass]:
+    """Through llama.cpp's low-level API, in float32 but for its table of GELU values (float16).
+
+    `cache_type` is that of keys and values: 0 is float32, 1 is float16.
+    """
     import llama_cpp
 
-    quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
-    llama_cpp.llama_log_set(quiet, None)
+    listen()
     llama_cpp.llama_backend_init()
     settings = llama_cpp.llama_model_default_params()
     settings.use_extra_bufts = False
     settings.n_gpu_layers = 0
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), settings)
     assert model
-    passes = [_decoded(llama_cpp, model, tokens) for tokens in texts]
+    passes = [_decoded(llama_cpp, model, tokens, cache_type) for tokens in texts]
     llama_cpp.llama_model_free(model)
     return passes
 
 
-def _decoded(llama_cpp: Any, model: Any, tokens: Sequence[int]) -> Pass:
+def _decoded(llama_cpp: Any, model: Any, tokens: Sequence[int], cache_type: int) -> Pass:
     routers: dict[int, Floats] = {}
     watch = llama_cpp.ggml_backend_sched_eval_callback(_router_watcher(llama_cpp, routers, len(tokens)))
     params = llama_cpp.llama_context_default_params()
     params.n_ctx = params.n_batch = params.n_ubatch = params.n_outputs_max = len(tokens)
-    params.n_threads = params.n_threads_batch = 2
+    params.n_threads = params.n_threads_batch = 1
     params.swa_full = False
     params.flash_attn_type = 0
-    params.type_k = params.type_v = 0
+    params.type_k = params.type_v = cache_type
     params.cb_eval = watch
     context = llama_cpp.llama_init_from_model(model, params)
     assert context
