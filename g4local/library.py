@@ -6,8 +6,8 @@ that has changed is converted again.
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -90,8 +90,7 @@ def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel:
     from g4convert.convert import convert  # brings numpy
 
     recipe = (recipe or model.recipe).upper()
-    key = content_key(model.path, paths.cache / _HASHES, report, cancel)
-    target = paths.converted / f"{model.name}-{recipe}-{key[:16]}.gguf"
+    target = _converted(model, recipe, paths, report, cancel)
     while not _is_whole(target):
         _make_folder(target.parent)
         try:
@@ -101,6 +100,21 @@ def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel:
             if cancel.wait(_WAIT_SECONDS):
                 raise Cancelled("Stopped.") from None
     return target
+
+
+@contextmanager
+def borrowed(model: Model, recipe: str, paths: Paths, report: Report, cancel: Event) -> Iterator[Path]:
+    """The model's GGUF for a while: what was converted only for this is deleted in the end; the errors of `gguf`."""
+    if model.kind == "gguf":
+        yield model.path
+        return
+    target = _converted(model, recipe, paths, report, cancel)
+    was_there = _is_whole(target)
+    try:
+        yield gguf(model, recipe, paths, report, cancel)
+    finally:
+        if not was_there:
+            target.unlink(missing_ok=True)
 
 
 def models_folder(paths: Paths) -> Path:
@@ -114,25 +128,22 @@ def content_key(folder: Path, memo: Path, report: Report, cancel: Event) -> str:
 
     Hashing 10 GB takes a while, so each file's hash is kept in the file `memo` for as long as its size and time stay.
     """
-    known = _read_memo(memo)
     sources = sorted({path for pattern in _CONTENT for path in folder.glob(pattern) if path.is_file()})
-    sizes = {path: path.stat().st_size for path in sources}
     whole = sha256(__version__.encode())
-    fresh = dict(known)
-    done = 0
-    for path in sources:
-        name, stamp = str(path.resolve()), [sizes[path], path.stat().st_mtime_ns]
-        entry = known.get(name)
-        if entry is None or entry[:2] != stamp:
-            told = _told(report, done, sum(sizes.values()))
-            entry = [*stamp, _hash(path, told, cancel)]
-        fresh[name] = entry
-        whole.update(os.fsencode(path.relative_to(folder)) + f"\0{entry[2]}\0".encode())
-        done += sizes[path]
-    if fresh != known:
-        with suppress(OSError):  # it only saves time
-            write_whole(memo, json.dumps(fresh))
+    for path, digest in _hashes(sources, memo, report, cancel).items():
+        whole.update(os.fsencode(path.relative_to(folder)) + f"\0{digest}\0".encode())
     return whole.hexdigest()
+
+
+def file_hash(path: Path, paths: Paths, report: Report, cancel: Event) -> str:
+    """A file's SHA-256 in hex, remembered for as long as its size and time stay."""
+    return _hashes([path], paths.cache / _HASHES, report, cancel)[path]
+
+
+def _converted(model: Model, recipe: str, paths: Paths, report: Report, cancel: Event) -> Path:
+    """Where a checkpoint's conversion is kept."""
+    key = content_key(model.path, paths.cache / _HASHES, report, cancel)
+    return paths.converted / f"{model.name}-{recipe}-{key[:16]}.gguf"
 
 
 def _in_models_folder(paths: Paths) -> Iterator[Model]:
@@ -160,6 +171,28 @@ def _make_folder(folder: Path) -> None:
             f"The folder {folder} can't be made: {error.strerror}.",
             "Set G4LOCAL_HOME to a folder that you may write to.",
         ) from error
+
+
+def _hashes(files: Sequence[Path], memo: Path, report: Report, cancel: Event) -> dict[Path, str]:
+    """Each file's SHA-256 in hex, in the order given; G4Error when one can't be read."""
+    known = _read_memo(memo)
+    sizes = {path: path.stat().st_size for path in files}
+    fresh = dict(known)
+    hashes: dict[Path, str] = {}
+    done = 0
+    for path in files:
+        name, stamp = str(path.resolve()), [sizes[path], path.stat().st_mtime_ns]
+        entry = known.get(name)
+        if entry is None or entry[:2] != stamp:
+            told = _told(report, done, sum(sizes.values()))
+            entry = [*stamp, _hash(path, told, cancel)]
+        fresh[name] = entry
+        hashes[path] = str(entry[2])
+        done += sizes[path]
+    if fresh != known:
+        with suppress(OSError):  # it only saves time
+            write_whole(memo, json.dumps(fresh))
+    return hashes
 
 
 def _told(report: Report, before: int, total: int) -> Callable[[int], None]:

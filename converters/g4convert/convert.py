@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -11,28 +11,25 @@ from g4convert import (
     architectures,
     checkpoint,
     ggml,
-    imatrix,
     media,
     metadata,
     mmproj,
     provenance,
     qat,
-    recipes,
+    quants,
     spec,
     tokenizer,
     verify,
-    weighting,
     writer,
 )
 from g4convert import plan as planning
-from g4convert.choice import Guidance
 from g4convert.gguf import Value, u32
 from g4convert.plan import Plan
 from g4convert.qat import Mode
 from g4local.core.errors import UsageError
 from g4local.core.progress import Report
 
-RECIPES: Sequence[str] = tuple(recipes.RECIPES)
+RECIPES: Sequence[str] = tuple(quants.RECIPES)
 """What `recipe` may be, the largest first."""
 
 
@@ -43,6 +40,7 @@ class Converted:
     path: Path
     nbytes: int
     plan: Plan
+    warnings: tuple[str, ...]
     towers: "Converted | None" = None
     """The file beside it that sees and hears, where one was asked for."""
 
@@ -56,6 +54,8 @@ class Job:
     plan: Plan
     keys: dict[str, Value]
     """Of the GGUF, in the file's order."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know of the result, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,6 @@ class Options:
     """0: all cores."""
     qat: Mode = "auto"
     """Whether weights that were trained for Q4_0 are kept exactly."""
-    guidance: Guidance = field(default_factory=Guidance)
-    """Types that the user chooses, and the importance matrix."""
     reproducible: bool = False
     """True: the file says nothing of where it comes from, and has the bytes of llama.cpp's tools."""
     mmproj: Path | None = None
@@ -111,23 +109,22 @@ def writing(job: Job, target: Path, report: Report, cancel: Event, options: Opti
         writer.write(file, job.plan, rows, options.threads or os.cpu_count() or 1, report, cancel)
         file.flush()
         verify.check(Path(file.name), job.plan, job.keys)
-        yield Converted(target, nbytes, job.plan)
+        yield Converted(target, nbytes, job.plan, job.warnings)
 
 
 def plan(folder: Path, recipe: str, options: Options | None = None) -> Plan:
     """What `convert` would write, without writing it; the same errors as `convert`, but for tokenizer and target."""
-    options = options or Options()
     source = checkpoint.read(folder)
-    whole = planned(source, recipes.find(recipe), options.guidance)[1]
-    return keeping(Job(source.tensors, whole, {}), options).plan
+    whole = planned(source, quants.recipe(recipe))[1]
+    return keeping(Job(source.tensors, whole, {}), options or Options()).plan
 
 
 def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
     """Everything before the first weight is read."""
     options = options or Options()
-    mix = recipes.find(recipe)
+    mix = quants.recipe(recipe)
     source = checkpoint.read(folder)
-    model, whole = planned(source, mix, options.guidance)
+    model, whole = planned(source, mix)
     keys = {
         **metadata.keys(folder, model.architecture),
         **spec.keys(model, mix.file_type),
@@ -135,11 +132,9 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
         "general.quantization_version": u32(ggml.QUANTIZATION_VERSION),
         **tokenizer.keys(folder, source.config, model.vocab_size),
     }
-    if mix.is_quantized:
+    if mix.base not in quants.FLOATS:
         for last in ("general.quantization_version", "general.file_type"):
             keys[last] = keys.pop(last)
-    if options.guidance.importance:
-        keys |= imatrix.keys(options.guidance.importance)
     if not options.reproducible:
         keys |= provenance.of_checkpoint(source, mix.name)
     return keeping(Job(source.tensors, whole, keys), options)
@@ -165,22 +160,16 @@ def prepare_towers(folder: Path, options: Options) -> Job:
     return Job(source.tensors, whole, keys)
 
 
-def planned(
-    source: checkpoint.Checkpoint, mix: recipes.Recipe, given: Guidance | None = None
-) -> tuple[spec.ModelSpec, Plan]:
+def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.ModelSpec, Plan]:
     """A checkpoint's numbers, and the plan for it."""
     architecture = architectures.find(source.config)
     model = architecture.read(source.config)
     matched = planning.match(architecture.rules(model), source.tensors, architecture.prefixes, architecture.skips)
-    return model, planning.make(matched, mix, spec.traits(model), given or Guidance())
+    return model, planning.make(matched, mix, len(model.layers), model.experts)
 
 
 def keeping(job: Job, options: Options) -> Job:
-    """The job that keeps what was trained for Q4_0; only for this are some weights read before the others.
-
-    UsageError when it needs an importance matrix.
-    """
-    weighting.expect_enough(job.plan.recipe, job.plan.tensors, options.guidance)
+    """The job that keeps what was trained for Q4_0; only for this are some weights read before the others."""
     with checkpoint.rows(job.source.values()) as rows:
         adapted = qat.adapted(job.plan, rows, options.qat)
-    return replace(job, plan=replace(adapted.plan, warnings=job.plan.warnings + adapted.warnings))
+    return replace(job, plan=adapted.plan, warnings=job.warnings + adapted.warnings)
