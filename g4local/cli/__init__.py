@@ -15,6 +15,7 @@ from g4local.cli.chat import chat
 from g4local.cli.convert import convert
 from g4local.cli.doctor import doctor
 from g4local.cli.fit import fit
+from g4local.cli.measure import compare, imatrix
 from g4local.cli.models import ls
 from g4local.cli.prompt import prompt
 from g4local.cli.quantize import quantize
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, fit, convert, quantize, ls, show, doctor, prompt):
+for command in (run, chat, fit, convert, quantize, imatrix, compare, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
 
 

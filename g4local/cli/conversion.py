@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from os import environ
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from g4local.backend.measures import Reading
 from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
-from g4local.core.errors import UsageError
+from g4local.core.errors import G4Error, UsageError
 from g4local.core.messages import Json
 from g4local.core.progress import Report
 from g4local.settings import paths
@@ -20,6 +22,9 @@ from g4local.settings import paths
 if TYPE_CHECKING:
     from g4convert.convert import Converted, Options
     from g4convert.plan import Plan, TensorPlan
+    from g4local.library import Model
+    from g4local.receipts import Receipt
+    from g4local.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,14 @@ class Conversion:
         bool,
         typer.Option("--reproducible", help="Leave out where the GGUF comes from: llama.cpp's own bytes."),
     ] = False
+    receipt: Annotated[
+        Path | None,
+        typer.Option(
+            "--receipt",
+            metavar="TEXT",
+            help="Compare the result with BF16 on this text, and keep the figures beside it.",
+        ),
+    ] = None
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be written, and write nothing.")] = False
     force: Annotated[bool, typer.Option("--force", "-f", help="Write over a file that is there.")] = False
     as_json: options.AsJson = False
@@ -69,40 +82,64 @@ class Source:
     plan: Callable[[str, "Options"], "Plan"]
     """What a recipe would make of it."""
     write: Callable[[Path, str, Report, Event, "Options"], "Converted"]
+    model: "Model"
+    """The source itself, which a receipt compares with."""
 
 
 def carry_out(wanted: Conversion, source: Source) -> None:
     """Print the plan, or write the GGUF and print its path."""
     from g4convert.convert import Options
-    from g4local import library
+    from g4local import library, receipts, texts
 
     choices = Options(qat=wanted.qat, reproducible=wanted.reproducible)
     if wanted.plan:
         _print_plan(source.plan(wanted.recipe, choices), wanted.as_json)
         return
     target = wanted.target or library.models_folder(paths(environ)) / f"{source.name}-{wanted.recipe}.gguf"
-    if _is_there(target) and not wanted.force:
-        raise UsageError(f"{target} is there already.", "Give another name with -o, or --force to write over it.")
+    expect_free(target, wanted.force)
+    text = texts.read([wanted.receipt]) if wanted.receipt else None
+    receipt = None
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
         done = source.write(target, wanted.recipe, bar.report, cancel, choices)
+        receipts.forget(done.path)
+        if text:
+            receipt = _receipt(done.path, source.model, text, bar, cancel)
     if wanted.as_json:
         made: dict[str, Json] = {"path": str(done.path), "bytes": done.nbytes, **_summary(done.plan)}
-        output.json_line({**made, "qat": _lattice(done.plan), "warnings": list[Json](done.plan.warnings)})
+        told = {**made, "qat": _lattice(done.plan), "warnings": list[Json](done.warnings)}
+        output.json_line({**told, "receipt": dict(receipt.content) if receipt else None})
     else:
         output.line(str(done.path))
         output.note(f"{wanted.recipe}, {len(done.plan.tensors)} tensors, {output.human_bytes(done.nbytes)}")
         _print_lattice(done.plan)
-    for warning in done.plan.warnings:
+        if receipt:
+            output.note(receipt.line)
+    for warning in done.warnings:
         output.warning(warning)
 
 
-def _is_there(path: Path) -> bool:
-    """Whether something has this name; one that can't be a name at all is told when it is written."""
+def _receipt(made: Path, source: "Model", text: "Texts", bar: output.Bar, cancel: Event) -> "Receipt":
+    """Compare the new GGUF with what it was made of, and keep the receipt beside it."""
+    from g4local import library, receipts
+
+    places = paths(environ)
     try:
-        return path.exists()
-    except OSError:
-        return False
+        with library.borrowed(source, "BF16", places, bar.report, cancel) as base:
+            receipt = receipts.made(receipts.Request(made, base, text, Reading()), places, bar.report, cancel)
+        receipts.keep(receipt, made)
+    except G4Error:
+        bar.stop()
+        output.note(f"{made} is written; only its receipt is not.")
+        raise
+    return receipt
+
+
+def expect_free(target: Path, force: bool) -> None:
+    """UsageError when something has this name and was not to be written over."""
+    with suppress(OSError):  # one that can't be a name at all is told when it is written
+        if target.exists() and not force:
+            raise UsageError(f"{target} is there already.", "Give another name with -o, or --force to write over it.")
 
 
 def _print_plan(plan: "Plan", as_json: bool) -> None:

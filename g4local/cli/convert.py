@@ -17,12 +17,17 @@ def convert(
 ) -> None:
     """Turn a Gemma 4 checkpoint into one GGUF; prints the file's path."""
     from g4convert import convert as converter
+    from g4local import library
 
     if not folder.is_dir():
         raise ModelNotFound(
             f"There is no folder {folder}.", "Give the folder that holds config.json and *.safetensors."
         )
+    name = folder.resolve().name
     source = conversion.Source(
-        folder.resolve().name, partial(converter.plan, folder), partial(converter.convert, folder)
+        name,
+        partial(converter.plan, folder),
+        partial(converter.convert, folder),
+        library.Model(name, folder, "checkpoint"),
     )
     conversion.carry_out(wanted, source)

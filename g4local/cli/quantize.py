@@ -38,5 +38,6 @@ def quantize(
         _WIDE.sub("", shards.stem(found.path)),
         partial(requantize.plan, found.path),
         partial(requantize.requantize, found.path),
+        found,
     )
     conversion.carry_out(wanted, source)

@@ -59,7 +59,7 @@ def show(
 
 def recipe_of(files: Sequence["Gguf"]) -> str:
     """The recipe that a GGUF says it follows, or the type that most of its bytes have."""
-    from g4convert.recipes import RECIPES
+    from g4convert.quants import RECIPES
 
     said = _value(files[0], "general.file_type")
     return next(
@@ -68,7 +68,10 @@ def recipe_of(files: Sequence["Gguf"]) -> str:
 
 
 def _print(model: "Model", files: Sequence["Gguf"]) -> None:
+    from g4local import receipts
+
     first = files[0]
+    receipt = receipts.kept(first.path)
     architecture = _value(first, "general.architecture")
     known = {name: _value(first, f"{architecture}.{name}") for name in _NUMBERS}
     output.fields(
@@ -84,6 +87,7 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
                 for name, value in known.items()
                 if value is not None
             },
+            **({"receipt": receipt.line} if receipt else {}),
         }
     )
     if made := [*_making(first)]:
@@ -141,7 +145,10 @@ def _tensor(file: "Gguf", tensor: "TensorInfo") -> Json:
 
 
 def _object(model: "Model", files: Sequence["Gguf"]) -> dict[str, Json]:
+    from g4local import receipts
+
     first = files[0]
+    receipt = receipts.kept(first.path)
     return {
         "name": model.name,
         "path": str(first.path),
@@ -150,6 +157,7 @@ def _object(model: "Model", files: Sequence["Gguf"]) -> dict[str, Json]:
         "quant": recipe_of(files),
         "types": {name: {"tensors": count, "bytes": nbytes} for name, (count, nbytes) in _types(files).items()},
         "keys": {name: _json(value) for name, value in first.keys.items()},
+        "receipt": dict(receipt.content) if receipt else None,
     }
 
 

@@ -4,8 +4,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from g4convert.quants import TYPES
-from g4convert.recipes import RECIPES
+from g4convert.quants import RECIPES, TYPES
 
 
 def quantize(source: Path, target: Path, recipe: str, *, token_embedding_type: str = "") -> Path:
