@@ -15,7 +15,7 @@ from pathlib import Path
 from bench import checkpoint, process
 from bench.process import Usage
 from g4convert import gguf
-from g4convert.quants import RECIPES
+from g4convert.recipes import RECIPES
 from tests import checkpoints, sdist
 
 RECIPE = "Q4_K_M"

@@ -5,7 +5,7 @@ The arithmetic is the engine's own (`backend/memory.py`, `backend/fitting.py`).
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,9 @@ def of_gguf(header: Gguf, name: str, quant: str) -> Candidate:
 
 def of_checkpoint(folder: Path, name: str, quant: str) -> Candidate:
     """A checkpoint as it would be converted; the errors of `convert.plan`."""
-    from g4convert import checkpoint, convert, quants, spec
+    from g4convert import checkpoint, convert, recipes, spec
 
-    mix = quants.recipe(quant)
+    mix = recipes.find(quant)
     numbers, plan = convert.planned(checkpoint.read(folder), mix)
     tensors = [(tensor.name, tensor.rows, tensor.nbytes) for tensor in plan.tensors]
     return Candidate(name, quant, _model(spec.keys(numbers, mix.file_type), tensors))
@@ -63,15 +63,17 @@ def of_checkpoint(folder: Path, name: str, quant: str) -> Candidate:
 
 def of_size(name: str, quant: str) -> Candidate:
     """One of the five sizes, by its name alone, as Google's checkpoint of it would be converted."""
-    from g4convert import plan, quants, spec
+    from g4convert import plan, recipes, spec
     from g4convert.architectures import gemma4
+    from g4convert.choice import Guidance
 
     if name not in SIZES:
         raise ModelNotFound(f"There is no size {name!r}.", f"Sizes: {', '.join(SIZES)}.")
-    mix = quants.recipe(quant)
+    mix = recipes.find(quant)
     numbers = gemma4.read(config(name))
     pairs = [(rule, None) for rule in gemma4.rules(numbers) if rule.required or rule.name != "output.weight"]
-    made = plan.make(plan.Match(tuple(pairs), ()), mix, len(numbers.layers), numbers.experts)
+    traits = replace(spec.traits(numbers), guided=mix.needs_importance)
+    made = plan.make(plan.Match(tuple(pairs), ()), mix, traits, Guidance())
     tensors = [(tensor.name, tensor.rows, tensor.nbytes) for tensor in made.tensors]
     return Candidate(name, quant, _model(spec.keys(numbers, mix.file_type), tensors))
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
@@ -11,25 +11,28 @@ from g4convert import (
     architectures,
     checkpoint,
     ggml,
+    imatrix,
     media,
     metadata,
     mmproj,
     provenance,
     qat,
-    quants,
+    recipes,
     spec,
     tokenizer,
     verify,
+    weighting,
     writer,
 )
 from g4convert import plan as planning
+from g4convert.choice import Guidance
 from g4convert.gguf import Value, u32
 from g4convert.plan import Plan
 from g4convert.qat import Mode
 from g4local.core.errors import UsageError
 from g4local.core.progress import Report
 
-RECIPES: Sequence[str] = tuple(quants.RECIPES)
+RECIPES: Sequence[str] = tuple(recipes.RECIPES)
 """What `recipe` may be, the largest first."""
 
 
@@ -40,7 +43,6 @@ class Converted:
     path: Path
     nbytes: int
     plan: Plan
-    warnings: tuple[str, ...]
     towers: "Converted | None" = None
     """The file beside it that sees and hears, where one was asked for."""
 
@@ -54,8 +56,6 @@ class Job:
     plan: Plan
     keys: dict[str, Value]
     """Of the GGUF, in the file's order."""
-    warnings: tuple[str, ...] = ()
-    """What the user should know of the result, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,8 @@ class Options:
     """0: all cores."""
     qat: Mode = "auto"
     """Whether weights that were trained for Q4_0 are kept exactly."""
+    guidance: Guidance = field(default_factory=Guidance)
+    """Types that the user chooses, and the importance matrix."""
     reproducible: bool = False
     """True: the file says nothing of where it comes from, and has the bytes of llama.cpp's tools."""
     mmproj: Path | None = None
@@ -109,22 +111,23 @@ def writing(job: Job, target: Path, report: Report, cancel: Event, options: Opti
         writer.write(file, job.plan, rows, options.threads or os.cpu_count() or 1, report, cancel)
         file.flush()
         verify.check(Path(file.name), job.plan, job.keys)
-        yield Converted(target, nbytes, job.plan, job.warnings)
+        yield Converted(target, nbytes, job.plan)
 
 
 def plan(folder: Path, recipe: str, options: Options | None = None) -> Plan:
     """What `convert` would write, without writing it; the same errors as `convert`, but for tokenizer and target."""
+    options = options or Options()
     source = checkpoint.read(folder)
-    whole = planned(source, quants.recipe(recipe))[1]
-    return keeping(Job(source.tensors, whole, {}), options or Options()).plan
+    whole = planned(source, recipes.find(recipe), options.guidance)[1]
+    return keeping(Job(source.tensors, whole, {}), options).plan
 
 
 def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
     """Everything before the first weight is read."""
     options = options or Options()
-    mix = quants.recipe(recipe)
+    mix = recipes.find(recipe)
     source = checkpoint.read(folder)
-    model, whole = planned(source, mix)
+    model, whole = planned(source, mix, options.guidance)
     keys = {
         **metadata.keys(folder, model.architecture),
         **spec.keys(model, mix.file_type),
@@ -132,9 +135,11 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
         "general.quantization_version": u32(ggml.QUANTIZATION_VERSION),
         **tokenizer.keys(folder, source.config, model.vocab_size),
     }
-    if mix.base not in quants.FLOATS:
+    if mix.is_quantized:
         for last in ("general.quantization_version", "general.file_type"):
             keys[last] = keys.pop(last)
+    if options.guidance.importance:
+        keys |= imatrix.keys(options.guidance.importance)
     if not options.reproducible:
         keys |= provenance.of_checkpoint(source, mix.name)
     return keeping(Job(source.tensors, whole, keys), options)
@@ -160,16 +165,22 @@ def prepare_towers(folder: Path, options: Options) -> Job:
     return Job(source.tensors, whole, keys)
 
 
-def planned(source: checkpoint.Checkpoint, mix: quants.Recipe) -> tuple[spec.ModelSpec, Plan]:
+def planned(
+    source: checkpoint.Checkpoint, mix: recipes.Recipe, given: Guidance | None = None
+) -> tuple[spec.ModelSpec, Plan]:
     """A checkpoint's numbers, and the plan for it."""
     architecture = architectures.find(source.config)
     model = architecture.read(source.config)
     matched = planning.match(architecture.rules(model), source.tensors, architecture.prefixes, architecture.skips)
-    return model, planning.make(matched, mix, len(model.layers), model.experts)
+    return model, planning.make(matched, mix, spec.traits(model), given or Guidance())
 
 
 def keeping(job: Job, options: Options) -> Job:
-    """The job that keeps what was trained for Q4_0; only for this are some weights read before the others."""
+    """The job that keeps what was trained for Q4_0; only for this are some weights read before the others.
+
+    UsageError when it needs an importance matrix.
+    """
+    weighting.expect_enough(job.plan.recipe, job.plan.tensors, options.guidance)
     with checkpoint.rows(job.source.values()) as rows:
         adapted = qat.adapted(job.plan, rows, options.qat)
-    return replace(job, plan=adapted.plan, warnings=job.warnings + adapted.warnings)
+    return replace(job, plan=replace(adapted.plan, warnings=job.plan.warnings + adapted.warnings))

@@ -6,12 +6,13 @@ read -> widen to float32 -> transform -> round to BF16 -> quantize
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from g4convert import ggml, lattice
 from g4convert.checkpoint import Rows
 from g4convert.plan import TensorPlan, padded
 from g4convert.quants import FLOATS
-from g4convert.transforms import rounded_to_bf16, widened
+from g4convert.transforms import Floats, rounded_to_bf16, widened
 from g4local.core.errors import BadCheckpoint
 
 _LARGEST = 1e16
@@ -47,13 +48,28 @@ def encoded(slab: Slab, source: Rows, *, rounds: bool) -> bytes:
     if dtype == tensor.type.name and tensor.transform is None:
         content = raw
     else:
-        is_rounded = rounds and tensor.type.name != "F32" and dtype != "BF16"
-        data = ggml.quantized(rounded_to_bf16(values) if is_rounded else values, tensor.row, tensor.type)
+        is_rounded = rounds and tensor.role != "exact" and dtype != "BF16"
+        data = _quantized(slab, rounded_to_bf16(values) if is_rounded else values)
         if tensor.lattice is not None:
             lattice.restore(data, values, tensor.lattice)
         _expect(tensor.bound or ggml.is_valid(data, tensor.type), tensor)
         content = data.tobytes()
     return _padded(content, slab)
+
+
+def _quantized(slab: Slab, values: Floats) -> NDArray[np.uint8]:
+    """The rows as ggml stores them, cut where an expert's end, since each expert has weights of its own."""
+    tensor = slab.tensor
+    if tensor.weights is None:
+        return ggml.quantized(values, tensor.row, tensor.type)
+    each = tensor.rows // len(tensor.weights)
+    parts, at, last = [], slab.first, slab.first + slab.count
+    while at < last:
+        end = min(last, (at // each + 1) * each)
+        part = values[(at - slab.first) * tensor.row : (end - slab.first) * tensor.row]
+        parts.append(ggml.quantized(part, tensor.row, tensor.type, tensor.weights[at // each]))
+        at = end
+    return np.concatenate(parts)
 
 
 def _padded(content: bytes, slab: Slab) -> bytes:

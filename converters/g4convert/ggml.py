@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from g4convert.quants import TensorType
+from g4convert.quants import DEMANDS_IMPORTANCE, TensorType
 from g4convert.transforms import Floats
 from g4local.core.errors import G4Error
 
@@ -23,13 +23,20 @@ QUANTIZATION_VERSION = 2
 _HINT = "Install g4local again; it comes with llama-cpp-python."
 
 
-def quantized(values: Floats, row: int, kind: TensorType) -> NDArray[np.uint8]:
-    """The bytes of whole rows of `row` values each; rows are independent, so any cut gives the same bytes."""
+def quantized(values: Floats, row: int, kind: TensorType, weights: Floats | None = None) -> NDArray[np.uint8]:
+    """The bytes of whole rows of `row` values each; rows are independent, so any cut gives the same bytes.
+
+    `weights` is how much each column matters; types of `quants.DEMANDS_IMPORTANCE` can't do without.
+    """
     assert values.size % row == 0 and row % kind.block == 0
+    assert weights is None or weights.size == row
+    assert weights is not None or kind.name not in DEMANDS_IMPORTANCE
     rows = values.size // row
     values = np.ascontiguousarray(values)
     result = np.empty(rows * kind.row_nbytes(row), np.uint8)
-    written = _library().ggml_quantize_chunk(kind.id, values.ctypes.data, result.ctypes.data, 0, rows, row, None)
+    weights = None if weights is None else np.ascontiguousarray(weights)
+    address = None if weights is None else weights.ctypes.data
+    written = _library().ggml_quantize_chunk(kind.id, values.ctypes.data, result.ctypes.data, 0, rows, row, address)
     assert written == result.nbytes, (kind.name, written, result.nbytes)
     return result
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g4convert import gguf
-from g4convert.gguf import Gguf, TensorInfo, ValueType
+from g4convert.gguf import Gguf, TensorInfo, Value, ValueType, string, u32
 from g4convert.transforms import Floats
 from g4local.core.errors import BadImatrix, UsageError
 
@@ -28,6 +28,8 @@ SUMS, COUNTS = ".in_sum2", ".counts"
 DATASETS, CHUNK_COUNT, CHUNK_SIZE = "imatrix.datasets", "imatrix.chunk_count", "imatrix.chunk_size"
 """The keys; a file without them is not an importance matrix."""
 
+_LONGEST = 127
+"""Bytes of a text in a model's keys; llama.cpp's llama_model_kv_override has 128 with the zero."""
 _LARGEST_COUNT = 2.0**53
 _LARGEST_FILE = 1 << 31
 """Bytes; the 26B's matrix has 55 MB."""
@@ -79,6 +81,22 @@ def read(name: str) -> Importance:
         return _Legacy(path, name, path.read_bytes()).importance()
     except OSError as error:
         raise _bad(path, f"can't be read: {error.strerror}") from error
+
+
+def keys(importance: Importance) -> dict[str, Value]:
+    """What a model's GGUF tells of the matrix it was made with, as llama-quantize writes it, after all other keys."""
+    told = {"file": string(_short(importance.name))}
+    if importance.datasets:
+        told["dataset"] = string(_short(importance.datasets[0]))
+    told["entries_count"] = u32(len(importance.sums))
+    if importance.chunks:
+        told["chunks_count"] = u32(importance.chunks)
+    return {f"quantize.imatrix.{name}": value for name, value in told.items()}
+
+
+def _short(text: str) -> str:
+    """As much of a text as llama-quantize has room for, less a character that is cut in two."""
+    return text.encode(errors="replace")[:_LONGEST].decode(errors="ignore")
 
 
 def _of_gguf(header: Gguf, name: str) -> Importance:

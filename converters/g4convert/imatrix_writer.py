@@ -9,7 +9,8 @@ from g4convert import writer
 from g4convert.gguf import Value, string, strings, u32
 from g4convert.imatrix import CHUNK_COUNT, CHUNK_SIZE, COUNTS, DATASETS, SUMS, Importance
 from g4convert.plan import Plan, TensorPlan, padded
-from g4convert.quants import RECIPES, TYPES
+from g4convert.quants import TYPES
+from g4convert.recipes import RECIPES
 from g4convert.transforms import Floats
 
 

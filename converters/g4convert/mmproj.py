@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from g4convert import architectures, ggml, media, metadata, quants
+from g4convert import architectures, ggml, media, metadata, recipes
 from g4convert import plan as planning
 from g4convert.architectures.numbers import Numbers
 from g4convert.checkpoint import Checkpoint, read_json
@@ -70,7 +70,7 @@ def planned(source: Checkpoint, name: str) -> tuple[MediaSpec, Plan]:
     spec = MediaSpec(width, vision, audio, image.reals("image_mean", _BLACK), image.reals("image_std", _WHITE))
     skips = _TEXT if there.hears else (*_TEXT, *towers.hearing)
     matched = planning.match([*rules, *more], source.tensors, _PREFIXES, skips)
-    return spec, planning.make_unquantized(matched, quants.RECIPES[name])
+    return spec, planning.make_unquantized(matched, recipes.RECIPES[name])
 
 
 def keys(source: Checkpoint, spec: MediaSpec, plan: Plan) -> dict[str, Value]:

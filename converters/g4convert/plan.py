@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from g4convert import quants
+from g4convert import choice, weighting
 from g4convert.checkpoint import SourceTensor
+from g4convert.choice import Guidance
 from g4convert.gguf import ALIGNMENT
 from g4convert.lattice import Tally
-from g4convert.quants import FLOATS, TYPES, Recipe, Role, TensorType
+from g4convert.quants import FLOATS, TYPES, Role, TensorType
+from g4convert.recipes import Recipe, Traits
 from g4convert.transforms import Floats
 from g4local.core.errors import BadCheckpoint, BadGguf
 
@@ -59,6 +61,10 @@ class TensorPlan:
     """Counts the blocks of a tensor that lies on a Q4_0 lattice; None: nobody looks for one."""
     bound: bool = False
     """True: its values may be infinite."""
+    weights: Floats | None = field(default=None, repr=False, compare=False)
+    """How much each column matters, [experts, row]; None: all the same."""
+    given: bool = False
+    """True: the user chose its type."""
 
     @property
     def is_whole(self) -> bool:
@@ -92,6 +98,8 @@ class Plan:
     """Tensors of the checkpoint that are left out on purpose."""
     rounds: bool
     """True: all values are rounded to BF16 before anything else, as if a BF16 file were quantized."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know of the result, one sentence each."""
 
     @property
     def nbytes(self) -> int:
@@ -106,6 +114,11 @@ class Match:
 
     pairs: tuple[tuple[Rule, SourceTensor | None], ...]
     skipped: tuple[str, ...]
+
+    @property
+    def rules(self) -> list[Rule]:
+        """The rules alone."""
+        return [rule for rule, _ in self.pairs]
 
 
 def match(
@@ -139,46 +152,42 @@ def match(
     return Match(tuple(pairs), tuple(skipped))
 
 
-def make(matched: Match, recipe: Recipe, layers: int, experts: int) -> Plan:
-    """Give every tensor its type and its place.
+def make(matched: Match, recipe: Recipe, model: Traits, given: Guidance) -> Plan:
+    """Give every tensor its type, its weights and its place; errors as `choice` and `weighting` say.
 
     Unquantized files have the order of llama.cpp's converter (made tensors, then the checkpoint's), quantized ones that
     of llama-quantize (by layer, then by name).
     """
-    pairs = list(matched.pairs)
-    if recipe.base not in FLOATS:
-        pairs.sort(key=lambda pair: _quantized_order(pair[0].name))
-    types = quants.choose(recipe, [rule for rule, _ in pairs], layers, experts)
-    return Plan(recipe, _placed(pairs, types), matched.skipped, rounds=recipe.base not in FLOATS)
+    ordered = _quantized_order(matched) if recipe.is_quantized else matched
+    types = choice.choose(recipe, ordered.rules, model, given)
+    return _placed(ordered, recipe, types, given, rounds=recipe.is_quantized)
 
 
-def remake(matched: Match, recipe: Recipe, layers: int, experts: int) -> Plan:
+def remake(matched: Match, recipe: Recipe, model: Traits, given: Guidance) -> Plan:
     """Give every tensor of a GGUF its new type and its place, as llama-quantize does; BadGguf when one is quantized.
 
     What is not to be quantized keeps its type. So does what has its new type already; any other quantized tensor
     has lost what a new type would need.
     """
-    pairs = sorted(matched.pairs, key=lambda pair: _quantized_order(pair[0].name))
+    ordered = _quantized_order(matched)
     types = []
-    for (rule, source), chosen in zip(
-        pairs, quants.choose(recipe, [rule for rule, _ in pairs], layers, experts), strict=True
-    ):
+    for (rule, source), chosen in zip(ordered.pairs, choice.choose(recipe, ordered.rules, model, given), strict=True):
         assert source is not None
         stored = TYPES[source.dtype]
-        kind = chosen if quants.is_quantized(rule) else stored
+        kind = chosen if choice.is_quantized(rule) else stored
         if kind != stored and stored.name not in FLOATS:
             raise BadGguf(
                 f"{source.path.name} is quantized already: {source.name!r} is {stored.name}, and would be {kind.name}.",
                 "Quantize the BF16 or F16 file, which has lost nothing yet.",
             )
         types.append(kind)
-    return Plan(recipe, _placed(pairs, types), matched.skipped, rounds=False)
+    return _placed(ordered, recipe, types, given, rounds=False)
 
 
 def make_unquantized(matched: Match, recipe: Recipe) -> Plan:
     """Give every tensor its type and its place as llama.cpp's converter does by itself, for Q8_0 too."""
-    types = quants.converter_types(recipe, [rule for rule, _ in matched.pairs])
-    return Plan(recipe, _placed(matched.pairs, types), matched.skipped, rounds=False)
+    types = choice.converter_types(recipe, matched.rules)
+    return _placed(matched, recipe, types, Guidance(), rounds=False)
 
 
 def padded(nbytes: int) -> int:
@@ -186,18 +195,26 @@ def padded(nbytes: int) -> int:
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
-def _placed(pairs: Sequence[tuple[Rule, SourceTensor | None]], types: Sequence[TensorType]) -> tuple[TensorPlan, ...]:
+def _placed(matched: Match, recipe: Recipe, types: Sequence[TensorType], given: Guidance, *, rounds: bool) -> Plan:
+    importance = given.importance if recipe.is_quantized else None
     entries, offset = [], 0
-    for (rule, source), kind in zip(pairs, types, strict=True):
+    for (rule, source), kind in zip(matched.pairs, types, strict=True):
         entry = TensorPlan(
             *(rule.name, rule.shape, rule.role, kind, offset, source),
             make=rule.make,
             transform=rule.transform,
             bound=rule.bound,
+            weights=weighting.weights(rule, importance),
+            given=choice.is_given(rule, given),
         )
         entries.append(entry)
         offset = padded(offset + entry.nbytes)
-    return tuple(entries)
+    warnings = weighting.gaps(entries, importance) if importance else ()
+    return Plan(recipe, tuple(entries), matched.skipped, rounds, warnings)
+
+
+def _quantized_order(matched: Match) -> Match:
+    return Match(tuple(sorted(matched.pairs, key=lambda pair: _by_layer(pair[0].name))), matched.skipped)
 
 
 def _without_prefix(name: str, prefixes: Sequence[str]) -> str:
@@ -223,6 +240,6 @@ def _first(names: Sequence[str]) -> str:
     return repr(names[0]) + (f" (and {others} more)" if others else "")
 
 
-def _quantized_order(name: str) -> tuple[int, bytes]:
+def _by_layer(name: str) -> tuple[int, bytes]:
     layer = _LAYER.match(name)
     return (int(layer[1]) if layer else -1, name.encode())

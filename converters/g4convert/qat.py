@@ -38,7 +38,7 @@ def adapted(plan: Plan, rows: Rows, mode: Mode) -> Adapted:
 
     In a Q4_0 file all of them become Q4_0, the embeddings too, for which llama.cpp's recipe has a larger type.
     """
-    if mode == "off" or plan.recipe.base in FLOATS:
+    if mode == "off" or not plan.recipe.is_quantized:
         return Adapted(plan)
     candidates = [tensor for tensor in plan.tensors if _may_be_exact(plan, tensor)]
     tally = Tally()
@@ -56,7 +56,8 @@ def adapted(plan: Plan, rows: Rows, mode: Mode) -> Adapted:
 
 
 def _may_be_exact(plan: Plan, tensor: TensorPlan) -> bool:
-    is_q4_0 = tensor.type.name == "Q4_0" or (plan.recipe.base == "Q4_0" and tensor.type.name not in FLOATS)
+    is_raised = plan.recipe.base == "Q4_0" and tensor.type.name not in FLOATS and not tensor.given
+    is_q4_0 = tensor.type.name == "Q4_0" or is_raised
     return is_q4_0 and _has_blocks(tensor)
 
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from threading import Event
 
-from g4convert import ggml, provenance, quants, shards
+from g4convert import ggml, imatrix, provenance, recipes, shards
 from g4convert import plan as planning
 from g4convert.architectures import gemma4
 from g4convert.checkpoint import SourceTensor
@@ -14,6 +15,7 @@ from g4convert.convert import Converted, Job, Options, keeping, write
 from g4convert.gguf import ALIGNMENT, Gguf, u32
 from g4convert.plan import Match, Plan, Rule
 from g4convert.quants import Role
+from g4convert.recipes import Traits
 from g4local.core.errors import BadGguf
 from g4local.core.progress import Report
 
@@ -53,7 +55,7 @@ def plan(path: Path, recipe: str, options: Options | None = None) -> Plan:
 
 def prepare(path: Path, recipe: str, options: Options) -> Job:
     """Everything before the first weight is read."""
-    mix = quants.recipe(recipe)
+    mix = recipes.find(recipe)
     files = shards.read(path, exact=True)
     first = files[0]
     architecture = first.keys["general.architecture"].data if "general.architecture" in first.keys else ""
@@ -65,18 +67,16 @@ def prepare(path: Path, recipe: str, options: Options) -> Job:
     source = {tensor.name: tensor for file in files for tensor in _tensors(file)}
     if not source:
         raise BadGguf(f"{path.name} holds no weights.", "It is only a vocabulary; give a whole model.")
-    layers = _number(first, f"{architecture}.block_count", 1)
-    experts = _number(first, f"{architecture}.expert_count", 0)
-    whole = planning.remake(_match(source), mix, layers, experts)
+    whole = planning.remake(_match(source), mix, _traits(first, str(architecture)), options.guidance)
     keys = {name: value for name, value in first.keys.items() if name not in shards.KEYS}
     if first.alignment != ALIGNMENT:
         del keys["general.alignment"]
-    for name, number in (
-        ("general.quantization_version", ggml.QUANTIZATION_VERSION),
-        ("general.file_type", mix.file_type),
-    ):
-        keys.pop(name, None)
-        keys[name] = u32(number)
+    last = {
+        "general.quantization_version": u32(ggml.QUANTIZATION_VERSION),
+        "general.file_type": u32(mix.file_type),
+        **(imatrix.keys(options.guidance.importance) if options.guidance.importance else {}),
+    }
+    keys = {name: value for name, value in keys.items() if name not in last} | last
     if not options.reproducible:
         own = provenance.of_gguf(first, mix.name)
         keys = {name: value for name, value in keys.items() if not name.startswith(provenance.PREFIX)} | own
@@ -118,6 +118,20 @@ def _role(name: str) -> Role:
 @cache
 def _roles() -> dict[str, Role]:
     return {rule.name: rule.role for rule in gemma4.rules(gemma4.read(_ONE_OF_EACH))}
+
+
+def _traits(file: Gguf, architecture: str) -> Traits:
+    layers = _number(file, f"{architecture}.block_count", 1)
+    heads, kv_heads = (_first(file, f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
+    return Traits(layers, _number(file, f"{architecture}.expert_count", 0), heads // kv_heads if kv_heads else 0)
+
+
+def _first(file: Gguf, key: str) -> int:
+    """The number of the first layer, where the header has one for each."""
+    value = file.keys.get(key)
+    if value is None or not isinstance(value.data, list) or not value.data:
+        return _number(file, key, 0)
+    return _number(replace(file, keys={key: replace(value, data=value.data[0])}), key, 0)
 
 
 def _number(file: Gguf, key: str, least: int) -> int:

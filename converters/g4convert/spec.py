@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from g4convert.gguf import Value, bools, f32, i32s, u32
+from g4convert.recipes import Traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class ModelSpec:
     def head_size_sliding(self) -> int:
         """Dimensions of a head in sliding layers."""
         return next((layer.head_size for layer in self.layers if layer.sliding), self.head_size)
+
+
+def traits(spec: ModelSpec) -> Traits:
+    """What types depend on."""
+    return Traits(len(spec.layers), spec.experts, spec.heads // spec.layers[0].kv_heads)
 
 
 def keys(spec: ModelSpec, file_type: int) -> dict[str, Value]:

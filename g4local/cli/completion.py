@@ -25,7 +25,7 @@ def models_and_sizes(incomplete: str) -> list[str]:
 
 def quants(incomplete: str) -> list[str]:
     """Names of recipes, in capitals or not, as they are begun."""
-    from g4convert.quants import RECIPES
+    from g4convert.recipes import RECIPES
 
     return _beginning(incomplete, [*RECIPES, *map(str.lower, RECIPES)] if incomplete else RECIPES)
 

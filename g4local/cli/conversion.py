@@ -107,7 +107,7 @@ def carry_out(wanted: Conversion, source: Source) -> None:
             receipt = _receipt(done.path, source.model, text, bar, cancel)
     if wanted.as_json:
         made: dict[str, Json] = {"path": str(done.path), "bytes": done.nbytes, **_summary(done.plan)}
-        told = {**made, "qat": _lattice(done.plan), "warnings": list[Json](done.warnings)}
+        told = {**made, "qat": _lattice(done.plan), "warnings": list[Json](done.plan.warnings)}
         output.json_line({**told, "receipt": dict(receipt.content) if receipt else None})
     else:
         output.line(str(done.path))
@@ -115,7 +115,7 @@ def carry_out(wanted: Conversion, source: Source) -> None:
         _print_lattice(done.plan)
         if receipt:
             output.note(receipt.line)
-    for warning in done.warnings:
+    for warning in done.plan.warnings:
         output.warning(warning)
 
 

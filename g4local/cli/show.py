@@ -59,7 +59,7 @@ def show(
 
 def recipe_of(files: Sequence["Gguf"]) -> str:
     """The recipe that a GGUF says it follows, or the type that most of its bytes have."""
-    from g4convert.quants import RECIPES
+    from g4convert.recipes import RECIPES
 
     said = _value(files[0], "general.file_type")
     return next(

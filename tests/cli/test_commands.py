@@ -15,8 +15,8 @@ DEMO = Path(__file__).parents[2] / "g4local" / "demo"
 GREEDY = ("--temp", "0", "-n", "12", "--seed", "1")
 
 RUN_KEYS = [
-    "schema", "model", "session", "text", "value", "thought", "tool_calls", "finish_reason", "usage", "timing", "sampling",
-    "warnings", "error",
+    "schema", "model", "session", "text", "value", "thought", "tool_calls", "finish_reason", "usage", "timing",
+    "sampling", "warnings", "error",
 ]  # fmt: skip
 
 

@@ -4,7 +4,8 @@ import ctypes
 import os
 from pathlib import Path
 
-from g4convert.quants import RECIPES, TYPES
+from g4convert.quants import TYPES
+from g4convert.recipes import RECIPES
 
 
 def quantize(source: Path, target: Path, recipe: str, *, token_embedding_type: str = "") -> Path:

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from g4convert import convert, gguf
-from g4convert.quants import FLOATS, RECIPES
+from g4convert.recipes import RECIPES
 from g4local.core.errors import BadCheckpoint
 from g4local.core.progress import silent
 from tests import checkpoints, media_checkpoints
-from tests.convert import drafting
+from tests.convert import drafting, family
 from tests.convert.test_convert import llama_quantized
 
-QUANTIZED = [name for name, recipe in RECIPES.items() if recipe.base not in FLOATS]
+QUANTIZED = [name for name in family.SAMPLE if RECIPES[name].is_quantized]
 
 
 def converted(folder: Path, recipe: str) -> Path:

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from g4convert import convert, gguf, writer
-from g4convert.quants import FLOATS, RECIPES
+from g4convert.recipes import RECIPES
 from g4local.core.errors import BadCheckpoint, BadGguf, Cancelled, G4Error, UsageError
 from g4local.core.progress import Progress, silent
 from tests import checkpoints
+from tests.convert import family
 
-QUANTIZED = [name for name, recipe in RECIPES.items() if recipe.base not in FLOATS]
+QUANTIZED = [name for name in family.SAMPLE if RECIPES[name].is_quantized]
 VARIANTS: dict[str, tuple[checkpoints.Kind, dict[str, object]]] = {
     "dense": ("dense", {}),
     "moe of 8": ("moe", {}),
@@ -88,7 +89,7 @@ def test_gguf_py_reads_every_tensor_back_as_it_was(kind: checkpoints.Kind, tmp_p
             assert values.tolist() == [1.0] * 8 + [np.float32(1e30)] * 24
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", family.SAMPLE)
 def test_quantizing_loses_no_more_than_its_bits(recipe: str, tmp_path: Path) -> None:
     """Relative error over a whole tensor of normal values; 4.5 bits lose about 8 %."""
     most = {"F32": 0, "BF16": 0.003, "F16": 0.003, "Q8_0": 0.01, "Q6_K": 0.03, "Q5_K_M": 0.06}.get(recipe, 0.11)

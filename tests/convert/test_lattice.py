@@ -204,7 +204,7 @@ def test_a_bf16_gguf_of_a_trained_checkpoint_is_quantized_to_the_same_file(tmp_p
     again = requantize.requantize(whole.path, target, "Q4_0", silent, Event(), options)
     assert target.read_bytes() == kept.path.read_bytes()
     assert any(tensor.lattice for tensor in again.plan.tensors)
-    assert requantize.requantize(whole.path, target, "Q6_K", silent, Event(), options).warnings
+    assert requantize.requantize(whole.path, target, "Q6_K", silent, Event(), options).plan.warnings
 
 
 def test_embeddings_off_the_lattice_keep_the_larger_type(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_ordinary_weights_give_the_same_file_in_every_mode(kind: checkpoints.Kin
     folder = checkpoints.write(tmp_path / "model", checkpoints.make(kind))
     auto, off = converted(folder, "Q4_0", "auto"), converted(folder, "Q4_0", "off")
     assert auto.path.read_bytes() == off.path.read_bytes()
-    assert auto.warnings == off.warnings == ()
+    assert auto.plan.warnings == off.plan.warnings == ()
     with pytest.raises(UsageError, match="No weights lie on a Q4_0 lattice"):
         converted(folder, "Q4_0", "on")
     assert not (tmp_path / "Q4_0-on.gguf").exists()
@@ -229,11 +229,11 @@ def test_ordinary_weights_give_the_same_file_in_every_mode(kind: checkpoints.Kin
 
 def test_another_quant_of_a_trained_checkpoint_is_warned_of(tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path / "model", trained("dense"))
-    assert converted(folder, "Q8_0", "auto").warnings == (
+    assert converted(folder, "Q8_0", "auto").plan.warnings == (
         "These weights were trained for Q4_0: --quant Q4_0 keeps them exactly, Q8_0 does not.",
     )
-    assert converted(folder, "Q8_0", "off").warnings == ()
-    assert converted(folder, "BF16", "auto").warnings == ()
+    assert converted(folder, "Q8_0", "off").plan.warnings == ()
+    assert converted(folder, "BF16", "auto").plan.warnings == ()
     with pytest.raises(UsageError, match="Q8_0 keeps nothing of a Q4_0 lattice"):
         converted(folder, "Q8_0", "on")
 

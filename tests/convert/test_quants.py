@@ -1,15 +1,13 @@
 """ggml's quantizers against gguf-py's, and the choice of types against llama-quantize's rules."""
 
-from dataclasses import dataclass
-
 import gguf as oracle
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from g4convert import ggml, quants
-from g4convert.quants import RECIPES, TYPES, Role
+from g4convert import ggml
+from g4convert.quants import TARGETS, TYPES, USES_IMPORTANCE
 from g4convert.transforms import rope_factors, rounded_to_bf16, widened
 
 WRITABLE = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
@@ -28,13 +26,22 @@ def test_ggml_and_gguf_py_quantize_to_the_same_bytes(name: str, seed: int, rows:
     assert ggml.quantized(values.reshape(-1), 32 * blocks, TYPES[name]).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize(
-    "name", sorted({entry.base for entry in RECIPES.values()} | set(quants._SMALLER_BLOCK.values()))
-)
+@pytest.mark.parametrize("name", TARGETS)
 def test_rows_are_independent(name: str) -> None:
-    values = np.random.default_rng(3).standard_normal(8 * 512).astype(np.float32)
-    whole = ggml.quantized(values, 512, TYPES[name]).tobytes()
-    assert b"".join(ggml.quantized(row, 512, TYPES[name]).tobytes() for row in values.reshape(8, 512)) == whole
+    rng = np.random.default_rng(3)
+    values, weights = rng.standard_normal(8 * 512).astype(np.float32), rng.uniform(0.1, 9, 512).astype(np.float32)
+    whole = ggml.quantized(values, 512, TYPES[name], weights).tobytes()
+    rows = (ggml.quantized(row, 512, TYPES[name], weights).tobytes() for row in values.reshape(8, 512))
+    assert b"".join(rows) == whole
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_bytes_depend_on_an_importance_only_where_the_table_says_so(name: str) -> None:
+    rng = np.random.default_rng(3)
+    values = rng.standard_normal(8 * 512).astype(np.float32)
+    first, second = (rng.uniform(0.01, 9, 512).astype(np.float32) for _ in range(2))
+    made = {ggml.quantized(values, 512, TYPES[name], weights).tobytes() for weights in (first, second)}
+    assert len(made) == (2 if name in USES_IMPORTANCE else 1)
 
 
 @pytest.mark.parametrize("name", ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K"])
@@ -69,61 +76,3 @@ def test_widening_keeps_every_value(raw: bytes) -> None:
 
 def test_a_quarter_of_a_full_layer_s_pairs_turns() -> None:
     assert rope_factors(512, 0.25).tolist() == [1.0] * 64 + [float(np.float32(1e30))] * 192
-
-
-@dataclass(frozen=True)
-class Tensor:
-    name: str
-    role: Role
-    shape: tuple[int, ...]
-
-
-def chosen(recipe: str, tensors: list[Tensor], layers: int = 1, experts: int = 0) -> list[str]:
-    return [entry.name for entry in quants.choose(RECIPES[recipe], tensors, layers, experts)]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "row", "expected"),
-    [
-        ("Q4_K_M", 512, "Q4_K"),
-        ("Q4_K_M", 96, "Q5_0"),
-        ("Q5_K_M", 96, "Q5_1"),
-        ("Q6_K", 96, "Q8_0"),
-        ("Q4_K_M", 48, "F16"),
-        ("Q6_K", 48, "F16"),
-        ("Q4_0", 96, "Q4_0"),
-        ("Q4_0", 48, "F16"),
-        ("Q8_0", 48, "F16"),
-        ("F16", 48, "F16"),
-    ],
-)
-def test_rows_that_no_block_divides_fall_back(recipe: str, row: int, expected: str) -> None:
-    assert chosen(recipe, [Tensor("blk.0.attn_q.weight", "linear", (64, row))]) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "row", "expected"),
-    [("Q4_K_M", 512, "Q6_K"), ("Q4_K_M", 96, "Q8_0"), ("Q4_0", 96, "Q8_0"), ("Q4_0", 48, "F16"), ("Q8_0", 512, "Q8_0")],
-)
-def test_embeddings_that_are_the_output_get_more(recipe: str, row: int, expected: str) -> None:
-    assert chosen(recipe, [Tensor("token_embd.weight", "embedding", (64, row))]) == [expected]
-
-
-def test_embeddings_beside_an_output_matrix_get_no_more_than_others() -> None:
-    tensors = [
-        Tensor("output.weight", "output", (64, 256)),
-        Tensor("per_layer_token_embd.weight", "embedding", (64, 256)),
-        Tensor("token_embd.weight", "embedding", (64, 256)),
-    ]
-    assert chosen("Q4_K_M", tensors) == ["Q6_K", "Q4_K", "Q4_K"]
-
-
-def test_what_is_one_row_high_or_wide_is_not_quantized() -> None:
-    tensors = [
-        Tensor("a", "linear", (256,)),
-        Tensor("b", "linear", (1, 256)),
-        Tensor("c", "exact", (8, 256)),
-        Tensor("d", "kept", (8, 256)),
-    ]
-    assert chosen("Q4_K_M", tensors) == ["F32", "BF16", "F32", "BF16"]
-    assert chosen("F16", tensors) == ["F32", "F16", "F32", "F16"]

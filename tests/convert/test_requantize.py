@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from g4convert import convert, gguf, provenance, requantize
 from g4convert.gguf import Value
-from g4convert.quants import RECIPES
+from g4convert.recipes import RECIPES
 from g4local import __version__
 from g4local.core.errors import BadCheckpoint, BadGguf, Cancelled, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from tests import checkpoints, media_checkpoints
-from tests.convert import llama_quantize, rewriting
+from tests.convert import family, llama_quantize, rewriting
 
 EXACTLY = convert.Options(threads=2, reproducible=True)
 
@@ -45,7 +45,7 @@ def made(path: Path, recipe: str, target: Path, options: convert.Options = EXACT
     return target
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", family.SAMPLE)
 @pytest.mark.parametrize("name", ["moe", "odd", "ple", "drafter"])
 def test_the_bytes_are_llama_quantize_s(name: str, recipe: str, sources: dict[str, Path], tmp_path: Path) -> None:
     expect_the_same(sources[name], recipe, tmp_path)
