@@ -174,4 +174,4 @@ def way_out(result: Fit, model: Model, resources: Resources, gpu_layers: int | N
         context = largest_context(model, changed, resources, gpu_layers)
         if context >= least:
             return f"Up to --ctx {context} fits{words}."
-    return "Free some memory, or take a smaller quantization or model: g4local fit tells which fits."
+    return "Free some memory, or take a smaller quantization or model (see g4local fit)."

@@ -108,7 +108,7 @@ def need(model: Model, setting: Setting, placement: Placement | None = None, gpu
         kv_sliding=sum(n for n, layer in zip(host_kv, shape.layers, strict=False) if layer.sliding),
         compute=compute,
         output=_FLOAT * shape.vocab_size,
-        checkpoint=checkpoint_bytes(shape, setting, flash=flash),
+        checkpoint=checkpoint_bytes(shape, setting),
         process=_PROCESS_BYTES + _TOKEN_BYTES * shape.vocab_size,
         device_weights=device_weights + (duplicate if offloaded else 0),
         device_kv=sum(device_kv),
@@ -167,13 +167,11 @@ def compute_bytes(shape: Shape, context: int, *, flash: bool) -> int:
     return tokens * (masks + indices + _FLOAT * max(attention, dense, mixture))
 
 
-def checkpoint_bytes(shape: Shape, setting: Setting, *, flash: bool) -> int:
-    """A state of the sliding layers: what their windows hold."""
-    cells = sliding_cells(shape, setting.context)
-    sliding = sum(
-        kv_bytes(shape, index, setting, flash=flash) for index, layer in enumerate(shape.layers) if layer.sliding
-    )
-    return sliding * min(shape.window, cells) // cells
+def checkpoint_bytes(shape: Shape, setting: Setting) -> int:
+    """A state of the sliding layers: what their windows hold, values at their own width."""
+    block, nbytes = KV_BLOCK[setting.kv_type]
+    width = sum(2 * layer.kv_width for layer in shape.owners if layer.sliding)
+    return min(shape.window, padded(setting.context)) * width // block * nbytes
 
 
 def _widest(shape: Shape) -> int:

@@ -49,7 +49,7 @@ def fit(
     there = planner.resources()
     asked = LoadOptions(Path(), context=ctx, kv_type=kv_type, lazy_ple=lazy_ple)
     chosen, candidates = _candidates(model, quant.upper() if quant else None)
-    table = list(_table(candidates, asked, there))
+    table = list(_table(candidates, asked, there, every_kind=chosen is not None))
     if as_json:
         one = _object(chosen, asked, there) if chosen else {"available_bytes": there.available}
         output.json_line({"schema": SCHEMA, **one, "table": [_row(*entry) for entry in table]})
@@ -108,15 +108,15 @@ def _fit(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> "Fit
 
 
 def _table(
-    candidates: Sequence["Candidate"], asked: LoadOptions, there: "Resources"
+    candidates: Sequence["Candidate"], asked: LoadOptions, there: "Resources", *, every_kind: bool
 ) -> Iterator[tuple["Candidate", "Fit"]]:
-    """Each candidate with each kind of keys and values (that was asked for, if there are many) in each context."""
+    """Each candidate in each context, with every kind of keys and values or the one that was asked for."""
     from g4local.backend import fitting
 
     for candidate in candidates:
         trained = candidate.model.shape.trained_context
         kinds = fitting.kv_types(candidate.model)
-        for kv_type in kinds if len(candidates) <= len(_QUANTS) + 1 else (asked.kv_type,):
+        for kv_type in kinds if every_kind else (asked.kv_type,):
             for context in [context for context in _CONTEXTS if context <= trained] or [trained]:
                 yield candidate, _fit(candidate, replace(asked, kv_type=kv_type, context=context), there)
 

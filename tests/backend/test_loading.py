@@ -1,0 +1,119 @@
+"""How a model is loaded: keys and values of eight bits, experts left behind, flash attention, pages let go of."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as llama
+import numpy as np
+import pytest
+from gguf import GGUFReader
+from numpy.typing import NDArray
+
+from g4local.backend import fitting, loading, memory
+from g4local.backend.fitting import Resources
+from g4local.backend.llama import LlamaEngine
+from g4local.backend.memory import Placement
+from g4local.core.errors import DoesNotFit, EngineError
+from g4local.core.progress import silent
+from tests import checkpoints
+from tests.backend.conftest import Loader, Tiny
+from tests.backend.prompts import GREEDY, chat, ids, words
+
+PROMPT = chat(words(1, 40), "yes", words(2, 5))
+
+
+def said(load: Loader, path: Path, **options: Any) -> list[int]:
+    return ids(load(path, **options).generate(PROMPT, GREEDY, 10, silent))
+
+
+def logits(engine: LlamaEngine) -> NDArray[np.float32]:
+    """Of the token after the prompt."""
+    list(engine.generate(PROMPT, GREEDY, 1, silent))
+    return np.array(llama.llama_get_logits_ith(engine._context, -1)[: engine.info.vocab_size], np.float32)
+
+
+@pytest.mark.parametrize("kind", ["dense", "ple"])  # a router would turn rounding into other experts
+def test_keys_and_values_of_eight_bits_say_nearly_the_same(kind: checkpoints.Kind, tiny: Tiny, load: Loader) -> None:
+    exact, rounded = (logits(load(tiny(kind), kv_type=kv_type)) for kv_type in ("f16", "q8_0"))
+    assert 0 < np.abs(exact - rounded).max() < exact.std()
+    assert np.corrcoef(exact, rounded)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("lazily", ["auto", "on", "off"])
+def test_a_table_that_is_read_row_by_row_says_the_same(lazily: str, tiny: Tiny, load: Loader) -> None:
+    assert said(load, tiny("ple"), lazy_ple=lazily) == said(load, tiny("ple"))
+
+
+def test_experts_that_stay_behind_say_the_same(tiny: Tiny, load: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = said(load, tiny("moe"))
+    seen = watched(monkeypatch, "llama_model_load_from_file")
+    monkeypatch.setattr(fitting.placement, "choose", lambda *_: Placement(cpu_experts=4))
+    assert said(load, tiny("moe")) == plain
+    [(_, params)] = seen
+    assert params.tensor_buft_overrides
+
+
+def test_the_experts_of_the_first_layers_are_named_and_nothing_else(tiny: Tiny) -> None:
+    assert loading._overrides(Placement(7)) is None
+    overrides = loading._overrides(Placement(7, 4))
+    assert overrides and overrides[0].buft and not overrides[1].pattern
+    names = [tensor.name for tensor in GGUFReader(tiny("moe")).tensors]
+    behind = [name for name in names if re.search(overrides[0].pattern.decode(), name)]
+    assert behind == [name for name in names if re.match(r"blk\.[0-3]\.", name) and "_exps." in name]
+    assert len(behind) == 4 * 3
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, name: str, instead: Callable[..., Any] | None = None) -> list[Any]:
+    """The arguments of calls of one of llama.cpp's functions."""
+    seen: list[Any] = []
+    real = getattr(llama, name)
+
+    def call(*arguments: Any) -> Any:
+        seen.append(arguments)
+        return (instead or real)(*arguments)
+
+    monkeypatch.setattr(llama, name, call)
+    return seen
+
+
+def test_a_context_that_flash_attention_can_not_have_is_made_without(
+    tiny: Tiny, load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "PLAIN_ATTENTION_BYTES", 0)
+    tried: list[int] = []
+    make = llama.llama_init_from_model
+
+    def only_plain(model: int, params: Any) -> int | None:
+        tried.append(params.flash_attn_type)
+        return make(model, params) if params.flash_attn_type == llama.LLAMA_FLASH_ATTN_TYPE_DISABLED else None
+
+    monkeypatch.setattr(llama, "llama_init_from_model", only_plain)
+    assert said(load, tiny("dense"))
+    assert tried == [llama.LLAMA_FLASH_ATTN_TYPE_AUTO, llama.LLAMA_FLASH_ATTN_TYPE_DISABLED]
+    with pytest.raises(EngineError, match="can't make a context"):
+        load(tiny("dense"), kv_type="q8_0")
+    assert tried[2:] == [llama.LLAMA_FLASH_ATTN_TYPE_AUTO]
+
+
+def test_what_does_not_fit_is_refused_before_it_is_loaded_unless_forced(
+    tiny: Tiny, load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "resources", lambda: Resources(10_000_000))
+    loaded = watched(monkeypatch, "llama_model_load_from_file")
+    with pytest.raises(DoesNotFit, match=r"10\.0 MB can be had"):
+        load(tiny("dense"))
+    assert not loaded
+    assert said(load, tiny("dense"), force=True)
+    assert len(loaded) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_the_pages_of_repacked_weights_are_let_go_of(demo: Path, load: Loader) -> None:
+    load(demo, extra_buffers=True)
+    [resident] = re.findall(rf"{re.escape(str(demo))}\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
+    assert int(resident) * 1024 < demo.stat().st_size / 4
+    load(demo, extra_buffers=False)
+    found = re.findall(rf"{re.escape(str(demo))}\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
+    assert max(map(int, found)) * 1024 > demo.stat().st_size / 4

@@ -1,0 +1,62 @@
+"""The bytes that are reckoned beforehand are those that llama.cpp allocates for models that are really loaded."""
+
+from pathlib import Path
+
+import llama_cpp.llama_cpp as llama
+import pytest
+
+from g4local.backend import header, memory
+from g4local.backend.memory import KvType, Setting
+from g4local.core.progress import silent
+from tests import checkpoints
+from tests.backend import dry
+from tests.backend.conftest import Loader, Tiny
+from tests.backend.prompts import GREEDY
+
+settings = pytest.mark.parametrize(
+    ("context", "kv_type"), [(256, "f16"), (1024, "f16"), (4096, "f16"), (1024, "q8_0")], ids=str
+)
+
+
+@settings
+@pytest.mark.parametrize("kind", checkpoints.KINDS)
+def test_a_loaded_model_takes_what_was_reckoned(
+    kind: checkpoints.Kind,
+    context: int,
+    kv_type: KvType,
+    tiny: Tiny,
+    load: Loader,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    check(tiny(kind), context, kv_type, load, capfd)
+
+
+@settings
+def test_so_does_the_built_in_one(
+    context: int, kv_type: KvType, demo: Path, load: Loader, capfd: pytest.CaptureFixture[str]
+) -> None:
+    check(demo, context, kv_type, load, capfd)
+
+
+def check(path: Path, context: int, kv_type: KvType, load: Loader, capfd: pytest.CaptureFixture[str]) -> None:
+    model = header.read(path).model
+    capfd.readouterr()
+    engine = load(path, context=context, kv_type=kv_type)
+    said = dry.sums(capfd.readouterr().err)
+    need = memory.need(model, Setting(context, kv_type))
+    assert said.kv_full == pytest.approx(need.kv_full / dry.MIB, abs=0.006)
+    assert said.kv_sliding == pytest.approx(need.kv_sliding / dry.MIB, abs=0.006)
+    assert said.output == pytest.approx(need.output / dry.MIB, abs=0.006)
+    assert 0.8 * said.compute <= need.compute / dry.MIB <= 1.2 * said.compute
+    handle = llama.llama_get_model(engine._context)
+    assert llama.llama_model_size(handle) == model.weights.total == need.weights
+
+
+def test_a_checkpoint_takes_what_was_reckoned(tiny: Tiny, load: Loader) -> None:
+    """A state of a window, which is full by then; its own header is some bytes a token."""
+    for kind in checkpoints.KINDS:
+        engine = load(tiny(kind), context=1024)
+        list(engine.extend([5] * 300, {280}, GREEDY, 1, silent))
+        [state] = engine._cache.checkpoints.values()
+        need = memory.need(header.read(tiny(kind)).model, Setting(1024))
+        assert need.checkpoint == pytest.approx(len(state), rel=0.15)
