@@ -181,11 +181,14 @@ def _indexed(folder: Path, index: Path) -> dict[str, SourceTensor]:
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
         raise _bad(index, "has no weight_map")
+    with _reading(folder):
+        present = {path.name for path in folder.iterdir() if path.is_file()}
     tensors: dict[str, SourceTensor] = {}
     for shard in sorted(set(places.values())):
-        if Path(shard).name != shard or not (folder / shard).is_file():
+        if shard not in present:
             raise BadCheckpoint(
-                f"{folder} has no {shard}, which {INDEX} names.", "Download the missing file; the folder is incomplete."
+                f"{folder} has no {shard!r}, which {INDEX} names.",
+                "Download the missing file; the folder is incomplete.",
             )
         for tensor in _header(folder / shard):
             if places.get(tensor.name) != shard:

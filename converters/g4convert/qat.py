@@ -43,16 +43,16 @@ def adapted(plan: Plan, rows: Rows, mode: Mode) -> Adapted:
     candidates = [tensor for tensor in plan.tensors if _may_be_exact(plan, tensor)]
     tally = Tally()
     marked = {tensor.name for tensor in candidates if _lies_on_lattice(tensor, rows)}
-    if marked:
+    if marked and plan.recipe.base == "Q4_0":
         return Adapted(_marked(plan, marked, tally))
     others = [tensor for tensor in plan.tensors if tensor not in candidates and _has_blocks(tensor)]
     found = [tensor for tensor in others[:: max(1, len(others) // _TENSORS)] if _lies_on_lattice(tensor, rows)]
-    if mode == "on":
+    if mode == "on" and not marked:
         raise UsageError(
             f"{plan.recipe.name} keeps nothing of a Q4_0 lattice." if found else "No weights lie on a Q4_0 lattice.",
             "Give --quant Q4_0." if found else "Leave --qat on away; this is no checkpoint that was trained for Q4_0.",
         )
-    return Adapted(plan, (_warning(plan),) if found else ())
+    return Adapted(_marked(plan, marked, tally), (_warning(plan),) if found or marked else ())
 
 
 def _may_be_exact(plan: Plan, tensor: TensorPlan) -> bool:

@@ -18,6 +18,9 @@ G4Error                      1   anything that went wrong and is told in one sen
 
 from typing import ClassVar
 
+_LONGEST = 1000
+"""Characters of a message; names and values in it come from files, and can be as long as these."""
+
 
 class G4Error(Exception):
     """One sentence for a person, and a hint what to do next."""
@@ -25,6 +28,8 @@ class G4Error(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST - 200]}…{message[-199:]}"
         super().__init__(message)
         self.message = message
         self.hint = hint

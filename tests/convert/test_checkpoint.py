@@ -162,7 +162,9 @@ def test_an_index_that_names_a_missing_shard_is_told(tmp_path: Path) -> None:
     assert "model-00002-of-00003.safetensors" in fails(folder)
 
 
-@pytest.mark.parametrize("shard", ["../model.safetensors", "/etc/passwd", "sub/model.safetensors", "", "."])
+@pytest.mark.parametrize(
+    "shard", ["../model.safetensors", "/etc/passwd", "sub/model.safetensors", "", ".", "a" * 5000, "\n"]
+)
 def test_an_index_never_leads_out_of_the_folder(shard: str, tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path / "model", checkpoints.make("dense"), shards=2)
     (tmp_path / "model.safetensors").write_bytes(safetensors({"a": entry()}, bytes(8)))

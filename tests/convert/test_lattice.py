@@ -234,6 +234,9 @@ def test_another_quant_of_a_trained_checkpoint_is_warned_of(tmp_path: Path) -> N
     )
     assert converted(folder, "Q8_0", "off").plan.warnings == ()
     assert converted(folder, "BF16", "auto").plan.warnings == ()
+    assert [*converted(folder, "Q2_K", "auto").plan.warnings] == [
+        "These weights were trained for Q4_0: --quant Q4_0 keeps them exactly, Q2_K does not."
+    ]
     with pytest.raises(UsageError, match="Q8_0 keeps nothing of a Q4_0 lattice"):
         converted(folder, "Q8_0", "on")
 
