@@ -33,6 +33,9 @@ _LONGEST_NAME = 80
 """Characters of a name that are repeated in an error."""
 _WAIT_SECONDS = 0.2
 
+_PARTS = ("clip", "gemma4-assistant")
+"""Architectures that only see and hear, or only draft, for the model that they lie beside."""
+
 Stamp = list[int | str]
 """A file's size, its time in nanoseconds and its SHA-256 in hex."""
 
@@ -73,8 +76,11 @@ def find(name: str, paths: Paths) -> Model:
 
 
 def listed(paths: Paths) -> list[Model]:
-    """The models that have a name: the built-in one and the GGUFs in the models folder."""
-    return [find(DEMO, paths), *_in_models_folder(paths)]
+    """The models that have a name: the built-in one and the GGUFs in the models folder, but for parts of others."""
+    from g4convert.gguf import architecture
+
+    models = _in_models_folder(paths)
+    return [find(DEMO, paths), *(model for model in models if architecture(model.path) not in _PARTS)]
 
 
 def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel: Event) -> Path:
@@ -115,6 +121,11 @@ def borrowed(model: Model, recipe: str, paths: Paths, report: Report, cancel: Ev
     finally:
         if not was_there:
             target.unlink(missing_ok=True)
+
+
+def beside(target: Path, recipe: str, kind: str) -> Path:
+    """Where the towers of a model go: `mmproj-NAME-KIND.gguf` beside it, with its name but for the recipe."""
+    return target.with_name(f"mmproj-{target.stem.removesuffix(f'-{recipe}')}-{kind}.gguf")
 
 
 def models_folder(paths: Paths) -> Path:

@@ -8,6 +8,9 @@ from threading import Event
 
 import pytest
 
+from g4convert import gguf, writer
+from g4convert.plan import Plan
+from g4convert.quants import RECIPES
 from g4local import library
 from g4local.core.errors import Cancelled, ModelNotFound, UsageError
 from g4local.core.progress import Progress, silent
@@ -46,6 +49,29 @@ def test_a_gguf_in_the_models_folder_is_found_by_its_name_with_or_without_suffix
     assert library.find("mine-Q4_0", places).path == file
     assert library.find("mine-Q4_0.gguf", places).path == file
     assert [model.name for model in library.listed(places)] == ["demo", "mine-Q4_0"]
+
+
+def test_towers_and_drafters_in_the_models_folder_are_found_but_not_listed(places: Paths) -> None:
+    places.models.mkdir(parents=True)
+    for name, architecture in {"a": "gemma4", "b": "clip", "c": "gemma4-assistant"}.items():
+        keys = {"general.architecture": gguf.string(architecture)}
+        plan = Plan(RECIPES["Q8_0"], (), (), rounds=False)
+        (places.models / f"{name}.gguf").write_bytes(writer.head(keys, plan))
+    (places.models / "d.gguf").write_bytes(b"GGUF")
+    assert [model.name for model in library.listed(places)] == ["demo", "a", "d"]
+    assert library.find("b", places).path == places.models / "b.gguf"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("gemma-4-E2B-it-Q4_K_M.gguf", "mmproj-gemma-4-E2B-it-BF16.gguf"),
+        ("gemma-4-E2B-it.gguf", "mmproj-gemma-4-E2B-it-BF16.gguf"),
+        ("out-Q8_0.gguf", "mmproj-out-Q8_0-BF16.gguf"),
+    ],
+)
+def test_towers_have_the_name_of_their_model_without_its_recipe(target: str, expected: str) -> None:
+    assert library.beside(Path("folder", target), "Q4_K_M", "BF16") == Path("folder", expected)
 
 
 def test_an_unknown_name_is_told_with_the_names_that_there_are(places: Paths) -> None:

@@ -115,6 +115,8 @@ FORMATS = {
 
 _TYPES_BY_ID = {entry.id: entry for entry in TYPES.values()}
 _LENGTH = struct.Struct("<Q")
+_FIRST_KEY = 24
+"""Bytes before it: magic, version, counts."""
 _MIN_KEY = 13
 """Bytes of the shortest key: an empty name, a type and one byte of value."""
 _MIN_TENSOR = 24
@@ -186,6 +188,21 @@ def bools(flags: Iterable[bool]) -> Value:
 def strings(texts: Iterable[str]) -> Value:
     """A key's value that is an array of strings."""
     return Value(ValueType.ARRAY, [*texts], ValueType.STRING)
+
+
+def architecture(path: Path) -> str:
+    """What a GGUF says that it is where that is its first key, as everywhere; empty for what can't be read so."""
+    key = b"general.architecture"
+    start = _LENGTH.pack(len(key)) + key + struct.pack("<I", ValueType.STRING)
+    try:
+        with path.open("rb") as file:
+            magic, first = file.read(_FIRST_KEY)[: len(MAGIC)], file.read(len(start))
+            size = file.read(_LENGTH.size)
+            if magic != MAGIC or first != start or len(size) < _LENGTH.size:
+                return ""
+            return file.read(min(_LENGTH.unpack(size)[0], MAX_NAME)).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 class _Reader:

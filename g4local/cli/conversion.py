@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import environ
 from pathlib import Path
 from threading import Event
@@ -74,6 +74,14 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True)
+class Towers:
+    """The file beside a model that sees and hears."""
+
+    type: str
+    plan: Callable[[], "Plan"]
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What a GGUF is made of, and how."""
 
@@ -84,19 +92,29 @@ class Source:
     write: Callable[[Path, str, Report, Event, "Options"], "Converted"]
     model: "Model"
     """The source itself, which a receipt compares with."""
+    towers: Towers | None = None
+    """None: there are none, or they are left out."""
+    warnings: tuple[str, ...] = ()
 
 
 def carry_out(wanted: Conversion, source: Source) -> None:
-    """Print the plan, or write the GGUF and print its path."""
+    """Print the plan, or write the GGUF and print its path; a file of towers is told after it."""
     from g4convert.convert import Options
     from g4local import library, receipts, texts
 
+    for warning in source.warnings:
+        output.warning(warning)
     choices = Options(qat=wanted.qat, reproducible=wanted.reproducible)
+    towers = source.towers
     if wanted.plan:
-        _print_plan(source.plan(wanted.recipe, choices), wanted.as_json)
+        _print_plans(source.plan(wanted.recipe, choices), towers.plan() if towers else None, wanted.as_json)
         return
     target = wanted.target or library.models_folder(paths(environ)) / f"{source.name}-{wanted.recipe}.gguf"
     expect_free(target, wanted.force)
+    if towers:
+        beside = library.beside(target, wanted.recipe, towers.type)
+        expect_free(beside, wanted.force)
+        choices = replace(choices, mmproj=beside, mmproj_type=towers.type)
     text = texts.read([wanted.receipt]) if wanted.receipt else None
     receipt = None
     cancel = Event()
@@ -105,13 +123,20 @@ def carry_out(wanted: Conversion, source: Source) -> None:
         receipts.forget(done.path)
         if text:
             receipt = _receipt(done.path, source.model, text, bar, cancel)
-    if wanted.as_json:
-        made: dict[str, Json] = {"path": str(done.path), "bytes": done.nbytes, **_summary(done.plan)}
-        told = {**made, "qat": _lattice(done.plan), "warnings": list[Json](done.plan.warnings)}
-        output.json_line({**told, "receipt": dict(receipt.content) if receipt else None})
+    _tell(done, source.warnings, receipt, wanted.as_json)
+
+
+def _tell(done: "Converted", warned: tuple[str, ...], receipt: "Receipt | None", as_json: bool) -> None:
+    """What was made, and what should be known of it; `warned` are the warnings that a person has seen already."""
+    if as_json:
+        more = {"qat": _lattice(done.plan), "warnings": list[Json]([*warned, *done.plan.warnings])}
+        beside = {"mmproj": _made(done.towers) if done.towers else None}
+        output.json_line({**_made(done), **more, **beside, "receipt": dict(receipt.content) if receipt else None})
     else:
-        output.line(str(done.path))
-        output.note(f"{wanted.recipe}, {len(done.plan.tensors)} tensors, {output.human_bytes(done.nbytes)}")
+        for file in filter(None, (done, done.towers)):
+            output.line(str(file.path))
+            count, size = len(file.plan.tensors), output.human_bytes(file.nbytes)
+            output.note(f"{file.plan.recipe.name}, {count} tensors, {size}")
         _print_lattice(done.plan)
         if receipt:
             output.note(receipt.line)
@@ -142,37 +167,48 @@ def expect_free(target: Path, force: bool) -> None:
             raise UsageError(f"{target} is there already.", "Give another name with -o, or --force to write over it.")
 
 
-def _print_plan(plan: "Plan", as_json: bool) -> None:
+def _made(done: "Converted") -> dict[str, Json]:
+    return {"path": str(done.path), "bytes": done.nbytes, **_summary(done.plan)}
+
+
+def _print_plans(plan: "Plan", towers: "Plan | None", as_json: bool) -> None:
     if as_json:
-        rows: list[Json] = [
-            {
-                "name": tensor.name,
-                "source": tensor.source.name if tensor.source else None,
-                "source_type": tensor.source.dtype if tensor.source else None,
-                "shape": list(tensor.shape),
-                "type": tensor.type.name,
-                "bytes": tensor.nbytes,
-            }
-            for tensor in plan.tensors
-        ]
-        output.json_line({**_summary(plan), "tensors": rows, "skipped": list(plan.skipped)})
+        output.json_line({**_whole(plan), "mmproj": _whole(towers) if towers else None})
         return
-    output.table(
-        ("TENSOR", "SHAPE", "TYPE", "SIZE", "SOURCE"),
-        [
-            (
-                tensor.name,
-                " x ".join(map(str, tensor.shape)),
-                tensor.type.name,
-                output.human_bytes(tensor.nbytes),
-                _origin(tensor),
-            )
-            for tensor in plan.tensors
-        ],
-    )
-    output.note(f"{plan.recipe.name}: {len(plan.tensors)} tensors, {output.human_bytes(plan.nbytes)}")
-    if plan.skipped:
-        output.note(f"Left out: {len(plan.skipped)} tensors of the vision and audio towers.")
+    for each in filter(None, (plan, towers)):
+        if each is towers:
+            output.line()
+        output.table(
+            ("TENSOR", "SHAPE", "TYPE", "SIZE", "SOURCE"),
+            [
+                (
+                    tensor.name,
+                    " x ".join(map(str, tensor.shape)),
+                    tensor.type.name,
+                    output.human_bytes(tensor.nbytes),
+                    _origin(tensor),
+                )
+                for tensor in each.tensors
+            ],
+        )
+        output.note(f"{each.recipe.name}: {len(each.tensors)} tensors, {output.human_bytes(each.nbytes)}")
+    if plan.skipped and not towers:
+        output.note(f"Left out: {len(plan.skipped)} tensors.")
+
+
+def _whole(plan: "Plan") -> dict[str, Json]:
+    rows: list[Json] = [
+        {
+            "name": tensor.name,
+            "source": tensor.source.name if tensor.source else None,
+            "source_type": tensor.source.dtype if tensor.source else None,
+            "shape": list(tensor.shape),
+            "type": tensor.type.name,
+            "bytes": tensor.nbytes,
+        }
+        for tensor in plan.tensors
+    ]
+    return {**_summary(plan), "tensors": rows, "skipped": list(plan.skipped)}
 
 
 def _origin(tensor: "TensorPlan") -> str:

@@ -18,6 +18,9 @@ from g4local.core.errors import BadGguf, ModelNotFound
 from g4local.core.progress import silent
 from tests import checkpoints
 
+ARCHITECTURE = b"\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0"
+"""The beginning of a key whose value is text."""
+
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -240,3 +243,23 @@ def test_verify_finds_a_file_that_is_not_as_planned(change: str, tmp_path: Path)
         verify.check(path, job.plan, job.keys)
     path.write_bytes(writer.head(job.keys, job.plan) + bytes(job.plan.nbytes))
     verify.check(path, job.plan, job.keys)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", ""),
+        (b"GGUF", ""),
+        (b"GGML" + bytes(20) + ARCHITECTURE + b"\4\0\0\0\0\0\0\0clip", ""),
+        (b"GGUF" + bytes(20) + ARCHITECTURE + b"\4\0\0\0\0\0\0\0clip and more", "clip"),
+        (b"GGUF" + bytes(20) + ARCHITECTURE + b"\4\0\0", ""),
+        (b"GGUF" + bytes(20) + ARCHITECTURE + b"\xff" * 8 + b"clip", "clip"),
+        (b"GGUF" + bytes(20) + ARCHITECTURE.replace(b"\x08", b"\x09") + b"\4\0\0\0\0\0\0\0clip", ""),
+        (b"GGUF" + bytes(20) + ARCHITECTURE + b"\1\0\0\0\0\0\0\0\xff", "\ufffd"),
+    ],
+)
+def test_a_file_s_architecture_is_its_first_key_or_nothing(content: bytes, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "file.gguf").write_bytes(content)
+    assert gguf.architecture(tmp_path / "file.gguf") == expected
+    assert gguf.architecture(tmp_path / "missing.gguf") == ""
+    assert gguf.architecture(tmp_path) == ""
