@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_PROMPT, _TOKENS, _DRAFTS = list(range(30, 70)), 24, 3
+PROMPT, TOKENS, DRAFTS = list(range(30, 70)), 24, 3
 
 
 def of_llama_cpp(model: Path, drafter: Path) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Pair:
 
         self.api, self.ext = llama_cpp, llama_cpp_ext
         self.target_model, self.draft_model = (self._loaded(path) for path in (model, drafter))
-        self.target = self._context(self.target_model, outputs=1 + _DRAFTS)
+        self.target = self._context(self.target_model, outputs=1 + DRAFTS)
         self.draft = self._context(self.draft_model, outputs=1, other=self.target)
         llama_cpp_ext.llama_set_embeddings_nextn(self.target, True, False)
         llama_cpp_ext.llama_set_embeddings_nextn(self.draft, True, True)
@@ -61,16 +61,16 @@ class Pair:
         for place, token in enumerate(tokens):
             self.tokens.token[place], self.tokens.pos[place] = token, first + place
             self.tokens.n_seq_id[place], self.tokens.seq_id[place][0] = 1, 0
-            self.tokens.logits[place] = place >= len(tokens) - 1 - _DRAFTS
+            self.tokens.logits[place] = place >= len(tokens) - 1 - DRAFTS
         assert self.api.llama_decode(self.target, self.tokens) == 0
-        told = range(max(0, len(tokens) - 1 - _DRAFTS), len(tokens))
+        told = range(max(0, len(tokens) - 1 - DRAFTS), len(tokens))
         best = [self._best(self.target, place) for place in told]
         return best, [self._state(self.target, place) for place in told]
 
     def drafts(self, token: int, position: int, state: NDArray[np.float32]) -> list[int]:
         """What the drafter expects after a token, given the target's state before it."""
         found = []
-        for _ in range(_DRAFTS):
+        for _ in range(DRAFTS):
             self.states.n_tokens, self.drafted_from[0], self.states.pos[0] = 1, token, position
             self.states.n_seq_id[0], self.states.seq_id[0][0], self.states.logits[0] = 1, 0, 1
             ctypes.memmove(self.states.embd, state.ctypes.data, state.nbytes)
@@ -112,16 +112,16 @@ class Pair:
 def main(model: str, drafter: str) -> None:
     """The child's work."""
     pair = Pair(model, drafter)
-    best, _ = pair.read(_PROMPT, 0)
+    best, _ = pair.read(PROMPT, 0)
     plain = [best[-1]]
-    while len(plain) < _TOKENS:
-        best, _ = pair.read(plain[-1:], len(_PROMPT) + len(plain) - 1)
+    while len(plain) < TOKENS:
+        best, _ = pair.read(plain[-1:], len(PROMPT) + len(plain) - 1)
         plain.append(best[-1])
     pair.forget()
-    best, states = pair.read(_PROMPT, 0)
+    best, states = pair.read(PROMPT, 0)
     drafted, state, made, held = [best[-1]], states[-1], [], 0
-    while len(drafted) < _TOKENS:
-        position = len(_PROMPT) + len(drafted) - 1
+    while len(drafted) < TOKENS:
+        position = len(PROMPT) + len(drafted) - 1
         drafts = pair.drafts(drafted[-1], position, state)
         made.append(drafts)
         best, states = pair.read([drafted[-1], *drafts], position)
@@ -130,7 +130,7 @@ def main(model: str, drafter: str) -> None:
         drafted += best[: good + 1]
         state = states[good]
         pair.keep(position + 1 + good)
-    print(json.dumps({"plain": plain, "drafted": drafted[:_TOKENS], "drafts": made, "held": held}))
+    print(json.dumps({"plain": plain, "drafted": drafted[:TOKENS], "drafts": made, "held": held}))
 
 
 if __name__ == "__main__":
