@@ -10,7 +10,7 @@ import pytest
 
 from g4convert import gguf, writer
 from g4convert.plan import Plan
-from g4convert.quants import RECIPES
+from g4convert.recipes import RECIPES
 from g4local import library
 from g4local.core.errors import Cancelled, ModelNotFound, UsageError
 from g4local.core.progress import Progress, silent
