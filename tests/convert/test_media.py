@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import gguf as oracle
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from g4convert import convert, gguf, mmproj
 from g4convert.checkpoint import Checkpoint, SourceTensor
@@ -226,6 +229,28 @@ def test_an_impossible_number_of_a_tower_is_told(
     checkpoint.config[place] = {**checkpoint.config[place], key: value}
     message = fails(media_checkpoints.write(tmp_path / "model", checkpoint), BadCheckpoint)
     assert f"{place}." in message or "config.json makes it" in message
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from(["", "\ud800", 128])
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("size", ["e2b", "12b", "31b"])
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_any_value_anywhere_in_a_tower_s_settings_is_taken_or_told(size: str, data: st.DataObject) -> None:
+    source = opened(size)
+    place = data.draw(st.sampled_from(["vision_config", "audio_config"]))
+    given_there = source.config.get(place) or {}
+    key = data.draw(st.sampled_from([*given_there, "patch_size", "hidden_size", "rope_parameters", ""]))
+    value = data.draw(ANYTHING)
+    config = {**source.config, place: {**given_there, key: value} if key else value}
+    with suppress(BadCheckpoint, UsageError):
+        mmproj.planned(Checkpoint(source.folder, config, source.tensors), "Q8_0")
 
 
 @pytest.mark.parametrize("place", ["vision_config", "audio_config"])
