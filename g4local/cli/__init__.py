@@ -23,7 +23,10 @@ from g4local.cli.run import run
 from g4local.cli.show import show
 from g4local.core.errors import Cancelled, G4Error
 
-_EPILOG = "Exit codes: 0 ok, 1 error, 2 usage, 3 no such model, 4 unusable file or memory, 5 context full, 6 cut off, 130 Ctrl-C."
+_EPILOG = (
+    "Exit codes: 0 ok, 1 error, 2 usage, 3 no such model, 4 unusable file or too little memory, 5 context full, "
+    "6 cut off, 130 Ctrl-C."
+)
 _BROKEN_PIPE = 141
 """What a shell reports for a program that wrote into a pipe which nobody reads any more."""
 
