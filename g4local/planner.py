@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from g4convert.gguf import Gguf, Value
 from g4local.backend import fitting, machine, shape
 from g4local.backend.fitting import Resources
 from g4local.backend.shape import Model
 from g4local.core.errors import BadGguf, ModelNotFound
+
+if TYPE_CHECKING:
+    from g4convert.plan import Plan
+    from g4convert.spec import ModelSpec
 
 SIZES = ("e2b", "e4b", "12b", "26b-a4b", "31b")
 """The family's names, the smallest first."""
@@ -63,6 +67,15 @@ def of_checkpoint(folder: Path, name: str, quant: str) -> Candidate:
 
 def of_size(name: str, quant: str) -> Candidate:
     """One of the five sizes, by its name alone, as Google's checkpoint of it would be converted."""
+    from g4convert import spec
+
+    numbers, plan = planned(name, quant)
+    tensors = [(tensor.name, tensor.rows, tensor.nbytes) for tensor in plan.tensors]
+    return Candidate(name, quant, _model(spec.keys(numbers, plan.recipe.file_type), tensors))
+
+
+def planned(name: str, quant: str) -> tuple["ModelSpec", "Plan"]:
+    """The numbers of a size, and its tensors; ModelNotFound or UsageError for a name that is none."""
     from g4convert import plan, recipes, spec
     from g4convert.architectures import gemma4
     from g4convert.choice import Guidance
@@ -73,9 +86,7 @@ def of_size(name: str, quant: str) -> Candidate:
     numbers = gemma4.read(config(name))
     pairs = [(rule, None) for rule in gemma4.rules(numbers) if rule.required or rule.name != "output.weight"]
     traits = replace(spec.traits(numbers), guided=mix.needs_importance)
-    made = plan.make(plan.Match(tuple(pairs), ()), mix, traits, Guidance())
-    tensors = [(tensor.name, tensor.rows, tensor.nbytes) for tensor in made.tensors]
-    return Candidate(name, quant, _model(spec.keys(numbers, mix.file_type), tensors))
+    return numbers, plan.make(plan.Match(tuple(pairs), ()), mix, traits, Guidance())
 
 
 def config(name: str) -> dict[str, Any]:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 
-from g4convert import plan, spec, writer
-from g4convert.architectures import gemma4
+from g4convert import spec, writer
 from g4convert.gguf import string, u32
-from g4convert.quants import RECIPES
 from g4local import planner
 
 MIB = 2**20
@@ -29,12 +27,10 @@ class Sums:
 
 def write(path: Path, size: str, recipe: str = "Q4_K_M") -> None:
     """A GGUF of one of the five sizes; its data is a hole in the file."""
-    numbers = gemma4.read(planner.config(size))
-    rules = [(rule, None) for rule in gemma4.rules(numbers) if rule.name != "output.weight"]
-    whole = plan.make(plan.Match(tuple(rules), ()), RECIPES[recipe], len(numbers.layers), numbers.experts)
+    numbers, whole = planner.planned(size, recipe)
     keys = {
         "general.architecture": string("gemma4"),
-        **spec.keys(numbers, RECIPES[recipe].file_type),
+        **spec.keys(numbers, whole.recipe.file_type),
         "gemma4.vocab_size": u32(numbers.vocab_size),
         "tokenizer.ggml.model": string("no_vocab"),
     }

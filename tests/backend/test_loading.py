@@ -18,8 +18,9 @@ from g4local.backend.memory import Placement
 from g4local.core.errors import DoesNotFit, EngineError
 from g4local.core.progress import silent
 from tests import checkpoints
-from tests.backend.conftest import Loader, Tiny
+from tests.backend.conftest import Loader
 from tests.backend.prompts import GREEDY, chat, ids, words
+from tests.conftest import Tiny
 
 PROMPT = chat(words(1, 40), "yes", words(2, 5))
 

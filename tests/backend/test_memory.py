@@ -10,8 +10,9 @@ from g4local.backend.memory import KvType, Setting
 from g4local.core.progress import silent
 from tests import checkpoints
 from tests.backend import dry
-from tests.backend.conftest import Loader, Tiny
+from tests.backend.conftest import Loader
 from tests.backend.prompts import GREEDY
+from tests.conftest import Tiny
 
 settings = pytest.mark.parametrize(
     ("context", "kv_type"), [(256, "f16"), (1024, "f16"), (4096, "f16"), (1024, "q8_0")], ids=str
