@@ -18,7 +18,7 @@ from g4convert.transforms import Floats, rounded_to_bf16
 
 BLOCK = TYPES["Q4_0"].block
 
-_CHUNK = 1024
+_CHUNK = 2048
 """Blocks that are looked at together, so that they stay in the processor's cache."""
 _HALF_STEP = 0x8000
 """Half the distance of two BF16 numbers, in steps of F32."""

@@ -11,6 +11,7 @@ from g4convert import ggml, imatrix, provenance, recipes, shards
 from g4convert import plan as planning
 from g4convert.architectures import gemma4
 from g4convert.checkpoint import SourceTensor
+from g4convert.choice import is_quantized
 from g4convert.convert import Converted, Job, Options, keeping, write
 from g4convert.gguf import ALIGNMENT, Gguf, u32
 from g4convert.plan import Match, Plan, Rule
@@ -67,7 +68,11 @@ def prepare(path: Path, recipe: str, options: Options) -> Job:
     source = {tensor.name: tensor for file in files for tensor in _tensors(file)}
     if not source:
         raise BadGguf(f"{path.name} holds no weights.", "It is only a vocabulary; give a whole model.")
-    whole = planning.remake(_match(source), mix, _traits(first, str(architecture)), options.guidance)
+    traits = _traits(first, str(architecture))
+    matched = _match(source)
+    if traits.experts > 1:
+        _expect_layers(matched)
+    whole = planning.remake(matched, mix, traits, options.guidance)
     keys = {name: value for name, value in first.keys.items() if name not in shards.KEYS}
     if first.alignment != ALIGNMENT:
         del keys["general.alignment"]
@@ -105,6 +110,16 @@ def _match(source: Mapping[str, SourceTensor]) -> Match:
             raise BadGguf(f"{tensor.path.name} has no data for {tensor.name!r}.", "Convert the checkpoint again.")
         pairs.append((Rule(tensor.name, tensor.name, tensor.shape, _role(tensor.name)), tensor))
     return Match(tuple(pairs), ())
+
+
+def _expect_layers(matched: Match) -> None:
+    """BadGguf for a tensor of no layer: in a mixture of experts the type of all but the embeddings depends on it."""
+    for rule, tensor in matched.pairs:
+        if is_quantized(rule) and rule.role not in ("embedding", "output") and not _LAYER.match(rule.name):
+            assert tensor is not None
+            raise BadGguf(
+                f"{tensor.path.name} has the tensor {rule.name!r} in no layer.", "Convert the checkpoint again."
+            )
 
 
 def _role(name: str) -> Role:

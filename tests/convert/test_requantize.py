@@ -229,6 +229,15 @@ def test_a_damaged_header_is_an_error_or_a_file_that_can_be_read(
     assert [*tmp_path.iterdir()] == [path]
 
 
+def test_a_tensor_of_no_layer_is_told_where_its_type_depends_on_the_layer(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    raw = sources["moe"].read_bytes()
+    path = tmp_path / "model.gguf"
+    path.write_bytes(raw.replace(b"blk.1.ffn_up.weight", b"blk_1.ffn_up.weight"))
+    expect_failure(path, "Q4_K_M", BadGguf, "'blk_1.ffn_up.weight' in no layer")
+
+
 def expect_failure(path: Path, recipe: str, kind: type[G4Error], said: str) -> None:
     target = path.parent / "failed.gguf"
     before = sorted(path.parent.iterdir())
