@@ -14,7 +14,7 @@ from g4convert.gguf import Gguf, Value
 from g4local.backend import fitting, machine, shape
 from g4local.backend.fitting import Resources
 from g4local.backend.shape import Model
-from g4local.core.errors import BadGguf, ModelNotFound
+from g4local.core.errors import BadGguf, ModelNotFound, UsageError
 
 if TYPE_CHECKING:
     from g4convert.plan import Plan
@@ -87,6 +87,15 @@ def planned(name: str, quant: str) -> tuple["ModelSpec", "Plan"]:
     pairs = [(rule, None) for rule in gemma4.rules(numbers) if rule.required or rule.name != "output.weight"]
     traits = replace(spec.traits(numbers), guided=mix.needs_importance)
     return numbers, plan.make(plan.Match(tuple(pairs), ()), mix, traits, Guidance())
+
+
+def bits(name: str, quant: str) -> tuple[int, float] | None:
+    """The bytes of a size's weights in a recipe, and bits for each weight; None where the recipe does not fit it."""
+    try:
+        _, plan = planned(name, quant)
+    except UsageError:
+        return None
+    return plan.nbytes, 8 * plan.nbytes / sum(tensor.rows * tensor.row for tensor in plan.tensors)
 
 
 def config(name: str) -> dict[str, Any]:

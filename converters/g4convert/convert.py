@@ -1,13 +1,14 @@
 """The whole conversion, read top to bottom: a folder of safetensors becomes a GGUF."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
 from g4convert import (
+    advice,
     architectures,
     checkpoint,
     ggml,
@@ -58,6 +59,10 @@ class Job:
     """Of the GGUF, in the file's order."""
 
 
+def _nobody(plan: Plan) -> None:
+    """Takes a plan that nobody wants to see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a recipe is carried out."""
@@ -73,6 +78,8 @@ class Options:
     mmproj: Path | None = None
     """Where the towers go; None: they are left out. Both files appear, or neither."""
     mmproj_type: str = "BF16"
+    tell: Callable[[Plan], None] = _nobody
+    """Is told the model's plan before anything is written."""
 
 
 def convert(
@@ -85,6 +92,7 @@ def convert(
     """
     options = options or Options()
     model = prepare(folder, recipe, options)
+    options.tell(model.plan)
     if options.mmproj is None:
         return write(model, target, report, cancel, options)
     towers = prepare_towers(folder, options)
@@ -176,11 +184,12 @@ def planned(
 
 
 def keeping(job: Job, options: Options) -> Job:
-    """The job that keeps what was trained for Q4_0; only for this are some weights read before the others.
+    """The job that keeps what was trained for Q4_0, and says what hurts; for this some weights are read already.
 
     UsageError when it needs an importance matrix.
     """
     weighting.expect_enough(job.plan.recipe, job.plan.tensors, options.guidance)
     with checkpoint.rows(job.source.values()) as rows:
         adapted = qat.adapted(job.plan, rows, options.qat)
-    return replace(job, plan=replace(adapted.plan, warnings=job.plan.warnings + adapted.warnings))
+    known = advice.warnings(adapted.plan, guided=options.guidance.importance is not None)
+    return replace(job, plan=replace(adapted.plan, warnings=(*job.plan.warnings, *adapted.warnings, *known)))

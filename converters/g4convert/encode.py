@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from g4convert import ggml, lattice
 from g4convert.checkpoint import Rows
 from g4convert.plan import TensorPlan, padded
-from g4convert.quants import FLOATS
+from g4convert.quants import FLOATS, TensorType
 from g4convert.transforms import Floats, rounded_to_bf16, widened
-from g4local.core.errors import BadCheckpoint
+from g4local.core.errors import BadCheckpoint, BadImatrix
 
-_LARGEST = 1e16
-"""Of a value to be quantized: ggml sums squares in float32."""
+_LARGEST = 1e9
+"""Of a value to be quantized to a type whose scale is F16: no quantum reaches that far, and ggml sums fourth powers."""
+_LARGEST_OF_EXPONENTS = 1e16
+"""Of a value to be quantized to a type whose scale is a power of two; ggml sums squares in float32."""
+_LARGEST_WEIGHTED = 1e34
+"""Of a value's third power times its weight; ggml sums that in float32, and ends the process where it is too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def encoded(slab: Slab, source: Rows, *, rounds: bool) -> bytes:
     values = widened(raw, dtype)
     if tensor.transform is not None:
         values = tensor.transform(values)
-    most = _LARGEST if tensor.type.name not in FLOATS else np.inf if tensor.bound else np.finfo(np.float32).max
+    most = np.inf if tensor.bound else _most(tensor.type)
     _expect(-most <= values.min() and values.max() <= most, tensor)
     if dtype == tensor.type.name and tensor.transform is None:
         content = raw
@@ -57,11 +61,23 @@ def encoded(slab: Slab, source: Rows, *, rounds: bool) -> bytes:
     return _padded(content, slab)
 
 
+def _most(kind: TensorType) -> float:
+    """The largest value that a type is made of."""
+    if kind.name in FLOATS:
+        return float(np.finfo(np.float32).max)
+    return _LARGEST_OF_EXPONENTS if kind.name in ("MXFP4", "NVFP4") else _LARGEST
+
+
 def _quantized(slab: Slab, values: Floats) -> NDArray[np.uint8]:
     """The rows as ggml stores them, cut where an expert's end, since each expert has weights of its own."""
     tensor = slab.tensor
     if tensor.weights is None:
         return ggml.quantized(values, tensor.row, tensor.type)
+    if float(tensor.weights.max()) * max(float(values.max()), -float(values.min())) ** 3 > _LARGEST_WEIGHTED:
+        raise BadImatrix(
+            f"The importance matrix has values for {tensor.name!r} that are too large for {tensor.type.name}.",
+            "It is damaged; make it again.",
+        )
     each = tensor.rows // len(tensor.weights)
     parts, at, last = [], slab.first, slab.first + slab.count
     while at < last:

@@ -46,7 +46,9 @@ def requantize(
     written.
     """
     options = options or Options()
-    return write(prepare(path, recipe, options), target, report, cancel, options)
+    job = prepare(path, recipe, options)
+    options.tell(job.plan)
+    return write(job, target, report, cancel, options)
 
 
 def plan(path: Path, recipe: str, options: Options | None = None) -> Plan:

@@ -19,6 +19,7 @@ from g4local.cli.measure import compare, imatrix
 from g4local.cli.models import ls
 from g4local.cli.prompt import prompt
 from g4local.cli.quantize import quantize
+from g4local.cli.quants import quants
 from g4local.cli.run import run
 from g4local.cli.show import show
 from g4local.core.errors import Cancelled, G4Error
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, fit, convert, quantize, imatrix, compare, ls, show, doctor, prompt):
+for command in (run, chat, fit, convert, quantize, quants, imatrix, compare, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from g4convert.recipes import RECIPES
 from g4local.backend.measures import Reading
 from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
@@ -41,7 +42,7 @@ class Conversion:
             "--quant",
             "-q",
             metavar="NAME",
-            help="BF16, F16, F32, Q8_0, Q4_0 or Q4_K_M, among others.",
+            help=f"One of {', '.join(RECIPES)}; `g4local quants` compares them.",
             autocompletion=completion.quants,
         ),
     ] = "Q4_K_M"
@@ -51,6 +52,24 @@ class Conversion:
             "--qat", help="Keep weights that were trained for Q4_0 exactly: where they are, or else fail, or never."
         ),
     ] = "auto"
+    imatrix: Annotated[
+        str,
+        typer.Option("--imatrix", metavar="FILE", help="An importance matrix: which columns of weights matter most."),
+    ] = ""
+    tensor_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tensor-type",
+            metavar="REGEX=TYPE",
+            help="The type of the tensors whose names match (repeatable; the first that matches counts).",
+        ),
+    ] = None
+    embedding_type: Annotated[
+        str, typer.Option("--embedding-type", metavar="TYPE", help="The type of all embeddings.")
+    ] = ""
+    ple_type: Annotated[
+        str, typer.Option("--ple-type", metavar="TYPE", help="The type of the layers' embeddings (E2B, E4B).")
+    ] = ""
     reproducible: Annotated[
         bool,
         typer.Option("--reproducible", help="Leave out where the GGUF comes from: llama.cpp's own bytes."),
@@ -71,6 +90,15 @@ class Conversion:
     def recipe(self) -> str:
         """The quant as the converter spells it."""
         return self.quant.upper()
+
+    def options(self) -> "Options":
+        """How the recipe is carried out; the errors of `imatrix.read` and `choice.guidance`."""
+        from g4convert import choice, imatrix
+        from g4convert.convert import Options
+
+        importance = imatrix.read(self.imatrix) if self.imatrix else None
+        guidance = choice.guidance(self.tensor_type or (), self.embedding_type, self.ple_type, importance)
+        return Options(qat=self.qat, guidance=guidance, reproducible=self.reproducible, tell=_warn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +127,16 @@ class Source:
 
 def carry_out(wanted: Conversion, source: Source) -> None:
     """Print the plan, or write the GGUF and print its path; a file of towers is told after it."""
-    from g4convert.convert import Options
     from g4local import library, receipts, texts
 
     for warning in source.warnings:
         output.warning(warning)
-    choices = Options(qat=wanted.qat, reproducible=wanted.reproducible)
+    choices = wanted.options()
     towers = source.towers
     if wanted.plan:
-        _print_plans(source.plan(wanted.recipe, choices), towers.plan() if towers else None, wanted.as_json)
+        plan = source.plan(wanted.recipe, choices)
+        _print_plans(plan, towers.plan() if towers else None, wanted.as_json)
+        _warn(plan)
         return
     target = wanted.target or library.models_folder(paths(environ)) / f"{source.name}-{wanted.recipe}.gguf"
     expect_free(target, wanted.force)
@@ -140,7 +169,10 @@ def _tell(done: "Converted", warned: tuple[str, ...], receipt: "Receipt | None",
         _print_lattice(done.plan)
         if receipt:
             output.note(receipt.line)
-    for warning in done.plan.warnings:
+
+
+def _warn(plan: "Plan") -> None:
+    for warning in plan.warnings:
         output.warning(warning)
 
 
@@ -208,7 +240,8 @@ def _whole(plan: "Plan") -> dict[str, Json]:
         }
         for tensor in plan.tensors
     ]
-    return {**_summary(plan), "tensors": rows, "skipped": list(plan.skipped)}
+    more: dict[str, Json] = {"skipped": list[Json](plan.skipped), "warnings": list[Json](plan.warnings)}
+    return {**_summary(plan), "tensors": rows, **more}
 
 
 def _origin(tensor: "TensorPlan") -> str:
