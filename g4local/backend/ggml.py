@@ -93,6 +93,15 @@ class Gguf:
             for i in self._tensors()
         }
 
+    def place(self, name: str) -> range:
+        """The bytes of the file that hold a tensor; none when there is no such tensor."""
+        library = _library()
+        index = library.gguf_find_tensor(self._handle, name.encode())
+        if index < 0:
+            return range(0)
+        start = library.gguf_get_data_offset(self._handle) + library.gguf_get_tensor_offset(self._handle, index)
+        return range(start, start + library.gguf_get_tensor_size(self._handle, index))
+
     def nbytes(self) -> int:
         """Where the file must end, at least: after the last byte of the tensors."""
         start = _library().gguf_get_data_offset(self._handle)
@@ -163,6 +172,7 @@ def _library() -> ctypes.CDLL:
     # const void * gguf_get_arr_data     (const struct gguf_context * ctx, int64_t key_id)
     # size_t       gguf_get_data_offset  (const struct gguf_context * ctx)
     # int64_t      gguf_get_n_tensors    (const struct gguf_context * ctx)
+    # int64_t      gguf_find_tensor      (const struct gguf_context * ctx, const char * name)
     # const char * gguf_get_tensor_name  (const struct gguf_context * ctx, int64_t tensor_id)
     # const int64_t * gguf_get_tensor_ne (const struct gguf_context * ctx, int64_t tensor_id)
     # size_t       gguf_get_tensor_offset(const struct gguf_context * ctx, int64_t tensor_id)
@@ -188,6 +198,7 @@ def _library() -> ctypes.CDLL:
         ("gguf_get_arr_data", pointer, [pointer, index]),
         ("gguf_get_data_offset", size, [pointer]),
         ("gguf_get_n_tensors", index, [pointer]),
+        ("gguf_find_tensor", index, [pointer, text]),
         ("gguf_get_tensor_name", text, [pointer, index]),
         ("gguf_get_tensor_ne", ctypes.POINTER(ctypes.c_int64), [pointer, index]),
         ("gguf_get_tensor_offset", size, [pointer, index]),

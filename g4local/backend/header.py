@@ -9,7 +9,7 @@ from pathlib import Path
 
 from g4local.backend import ggml, shape
 from g4local.backend.log import listen
-from g4local.backend.shape import MOST_LAYERS, Model
+from g4local.backend.shape import MOST_LAYERS, TABLE, Model
 from g4local.core.errors import BadGguf, ModelNotFound
 
 ARCHITECTURE = "gemma4"
@@ -50,6 +50,8 @@ class Header:
     """`general.name`, or the file's stem."""
     architecture: str
     model: Model
+    table: range
+    """The bytes of the file that hold the per-layer embeddings; none for a model without them."""
     template: str
 
 
@@ -89,6 +91,7 @@ def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
         name=gguf.text("general.name") or path.stem,
         architecture=architecture,
         model=_model(path, gguf),
+        table=gguf.place(TABLE),
         template=gguf.text("tokenizer.chat_template") or "",
     )
 

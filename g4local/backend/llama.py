@@ -37,7 +37,7 @@ class LlamaEngine:
             loading.check(options)
             head = header.read(options.path)
             fit = fitting.settle(options, head.model, loading.resources())
-            model = loading.load(options, fit, stop, report)
+            model = loading.load(options, head, fit, stop, report)
             self._closing.callback(llama.llama_model_free, model)
             self._vocabulary = Vocabulary(model)
             self._grammars = Grammars(self._vocabulary)

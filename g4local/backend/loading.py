@@ -1,13 +1,10 @@
 """Loading a model with llama.cpp as `fitting` settled it, and the context that it runs in."""
 
 import ctypes
-import re
-from contextlib import suppress
-from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 
-from g4local.backend import fitting, ggml, machine
+from g4local.backend import fitting, ggml, machine, pages
 from g4local.backend.engine import LoadOptions
 from g4local.backend.fitting import Fit, Resources
 from g4local.backend.header import Header
@@ -21,9 +18,9 @@ from g4local.core.progress import Progress, Report
 MOST_THREADS = 512
 """GGML_MAX_N_THREADS; with more, ggml waits for ever."""
 
+_LET_GO_PERCENT = 4
+"""After so much of a load, pages of repacked weights are let go of."""
 _GGML_TYPES: dict[KvType, int] = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0}
-_DONT_NEED = 4
-"""MADV_DONTNEED: for a mapped file, that its pages may leave this process; they stay in the system's cache."""
 
 
 class _Override(ctypes.Structure):
@@ -46,15 +43,17 @@ def resources() -> Resources:
     return fitting.resources(ggml.devices() if llama.llama_supports_gpu_offload() else ())
 
 
-def load(options: LoadOptions, fit: Fit, stop: StopFlag, report: Report) -> int:
+def load(options: LoadOptions, head: Header, fit: Fit, stop: StopFlag, report: Report) -> int:
     """The model, which the caller frees; BadGguf when llama.cpp refuses the file, Cancelled by the stop flag."""
-    told = -1
+    told, keep = -1, range(0) if fit.setting.lazy else head.table
 
     def on_progress(fraction: float, user_data: int | None) -> bool:
         nonlocal told
         if (percent := int(fraction * 100)) != told:
             told = percent
             report(Progress("load", percent, 100))
+            if params.use_extra_bufts and percent % _LET_GO_PERCENT == 0:
+                pages.let_go(options.path, keep)
         return not stop.is_set()
 
     listen().forget()
@@ -67,8 +66,6 @@ def load(options: LoadOptions, fit: Fit, stop: StopFlag, report: Report) -> int:
     params.progress_callback = llama.llama_progress_callback(on_progress)
     model: int | None = llama.llama_model_load_from_file(bytes(options.path), params)
     if model is not None:
-        if params.use_extra_bufts:
-            _leave_mapped_pages(options.path)
         return model
     if stop.is_set():
         raise Cancelled("Loading the model was cancelled.")
@@ -112,18 +109,3 @@ def _overrides(where: Placement) -> ctypes.Array[_Override] | None:
     layers = "|".join(map(str, range(where.cpu_experts)))
     pattern = rf"^blk\.({layers})\.ffn_(up|down|gate|gate_up)_exps\."
     return (_Override * 2)(_Override(pattern.encode(), ggml.cpu_buffer_type()), _Override(None, None))
-
-
-def _leave_mapped_pages(path: Path) -> None:
-    """Let go of the file's pages, which the copies of repacked weights leave unused; others come back when touched.
-
-    Else those weights would stand in this process's memory twice.
-    """
-    with suppress(OSError):
-        inode = path.stat().st_ino
-        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
-        # 7f00-7f10 r--s 00000000 fe:00 1234 /path
-        for start, end, mapped in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) r--s \S+ \S+ (\d+)", maps, re.MULTILINE):
-            if int(mapped) == inode:
-                first = int(start, 16)
-                ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(int(end, 16) - first), _DONT_NEED)

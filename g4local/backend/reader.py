@@ -42,7 +42,7 @@ class Reader:
             # A mapped file need not fit into memory: it is only slower then.
             options = LoadOptions(path, reading.chunk_tokens, gpu_layers=0, extra_buffers=False, force=True)
             fit = fitting.settle(options, head.model, loading.resources())
-            model = loading.load(options, fit, stop, report)
+            model = loading.load(options, head, fit, stop, report)
             self._closing.callback(llama.llama_model_free, model)
             self._vocabulary = Vocabulary(model)
             self._context = _open_context(model, reading, watch)

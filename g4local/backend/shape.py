@@ -10,8 +10,10 @@ Numbers = Callable[[str], Sequence[float]]
 MOST_LAYERS = 512
 """LLAMA_MAX_LAYERS."""
 
+TABLE = "per_layer_token_embd.weight"
+"""The embeddings that each layer has of its own."""
+
 _LAYER = re.compile(r"blk\.(\d+)\.")
-_TABLE = "per_layer_token_embd.weight"
 _EMBEDDING = "token_embd.weight"
 _OUTPUT = "output.weight"
 
@@ -132,7 +134,7 @@ def _layers(numbers: Numbers) -> tuple[Layer, ...]:
 
 def _weights(sizes: Iterable[tuple[str, int]], count: int) -> Weights:
     layers, experts = [0] * count, [0] * count
-    single = dict.fromkeys((_TABLE, _EMBEDDING, _OUTPUT), 0)
+    single = dict.fromkeys((TABLE, _EMBEDDING, _OUTPUT), 0)
     rest = 0
     for name, nbytes in sizes:
         found = _LAYER.match(name)
@@ -142,7 +144,7 @@ def _weights(sizes: Iterable[tuple[str, int]], count: int) -> Weights:
             single[name] += nbytes
         else:
             rest += nbytes
-    return Weights(tuple(layers), tuple(experts), single[_TABLE], single[_EMBEDDING], single[_OUTPUT], rest)
+    return Weights(tuple(layers), tuple(experts), single[TABLE], single[_EMBEDDING], single[_OUTPUT], rest)
 
 
 def _one(numbers: Numbers, key: str, otherwise: int | None = None) -> int:
