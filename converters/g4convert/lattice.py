@@ -18,7 +18,7 @@ from g4convert.transforms import Floats, rounded_to_bf16
 
 BLOCK = TYPES["Q4_0"].block
 
-_CHUNK = 2048
+_CHUNK = 4096
 """Blocks that are looked at together, so that they stay in the processor's cache."""
 _HALF_STEP = 0x8000
 """Half the distance of two BF16 numbers, in steps of F32."""
@@ -63,12 +63,20 @@ def restore(data: NDArray[np.uint8], values: Floats, tally: Tally) -> None:
     for first in range(0, len(blocks), _CHUNK):
         part, place = blocks[first : first + _CHUNK], places[first : first + _CHUNK]
         scales, ks, exact = _fitted(part)
-        found = (scales != 0)[:, None]
+        found, others = np.flatnonzero(scales), np.flatnonzero(scales == 0)
+        kept = place[others]
+        place[:, :2] = scales.astype("<f2")[:, None].view(np.uint8)
+        place[:, 2:] = _packed(ks)
+        place[others] = kept
+        tally.add(len(part), int(exact.sum()) + int((~part[others].any(axis=1)).sum()), len(found) - int(exact.sum()))
+
+
+def _packed(ks: Floats) -> NDArray[np.uint8]:
+    """The bytes of some blocks' k, a row a block."""
+    with np.errstate(invalid="ignore"):
         codes = (ks + np.float32(8)).astype(np.uint8)
-        np.copyto(place[:, :2], scales.astype("<f2")[:, None].view(np.uint8), where=found)
-        np.copyto(place[:, 2:], (codes[: BLOCK // 2] | codes[BLOCK // 2 :] << 4).T, where=found)
-        empty = int((~part[~found[:, 0]].any(axis=1)).sum())
-        tally.add(len(part), int(exact.sum()) + empty, int((found[:, 0] & ~exact).sum()))
+    packed: NDArray[np.uint8] = codes[: BLOCK // 2] | codes[BLOCK // 2 :] << np.uint8(4)
+    return packed.T
 
 
 def share(values: Floats) -> float | None:
@@ -97,7 +105,7 @@ def _fitted(blocks: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
             break
         whole, near = _whole(columns, tops, most)
         near &= left
-        np.copyto(ks, whole, where=near)
+        ks += np.multiply(whole, near.astype(np.float32), out=whole)
         has_ks |= near
         left &= ~near
     scales, exact = _scales(columns, ks, has_ks)
@@ -133,12 +141,13 @@ def _scales(columns: Floats, ks: Floats, wanted: NDArray[np.bool_]) -> tuple[Flo
     squares = np.maximum(np.einsum("ij,ij->j", ks, ks), 1)
     best = np.einsum("ij,ij->j", columns, ks) / squares
     scales = np.clip(best, -_LARGEST_F16, _LARGEST_F16).astype(np.float16).astype(np.float32)
-    steps = (ks * scales).view(np.int32) - rounded_to_bf16(columns).view(np.int32)
+    steps = (ks * scales).view(np.int32)
+    steps -= _exact(columns).view(np.int32)
     most_off = np.abs(steps, out=steps).max(axis=0)
     exact = wanted & (most_off < _HALF_STEP)
     others = np.flatnonzero(wanted & ~exact)
     if len(others):
-        found = _nearest_exact(columns[:, others], ks[:, others], best[others])
+        found = _nearest_exact(columns.take(others, axis=1), ks.take(others, axis=1), best[others])
         exact[others] = found != 0
         scales[others] = np.where(found != 0, found, scales[others])
     return np.where(exact | (wanted & (most_off < 3 * _HALF_STEP)), scales, np.float32(0)), exact
@@ -150,17 +159,20 @@ def _nearest_exact(columns: Floats, ks: Floats, best: Floats) -> Floats:
     BF16 rounds half to even, so a value is made of every product between the two borders half a step away, and of the
     borders themselves if its last bit is 0.
     """
-    sizes = rounded_to_bf16(np.abs(columns)).view(np.uint32)
+    sizes, divisors = np.abs(_exact(columns)).view(np.uint32), np.abs(ks)
     outward = _HALF_STEP + _QUARTER_PRODUCT - ((sizes >> 16) & 1) * np.uint32(2 * _QUARTER_PRODUCT)
-    is_zero = sizes == 0
-    divisor = np.maximum(np.abs(ks), 1)
-    low = np.where(is_zero, 0, (sizes - outward).view(np.float32) / divisor).max(axis=0)
-    high = np.where(is_zero, np.inf, (sizes + outward).view(np.float32) / divisor).min(axis=0)
+    high = ((sizes + outward).view(np.float32) / divisors).min(axis=0)
+    low = ((np.maximum(sizes, outward) - outward).view(np.float32) / np.maximum(divisors, 1)).max(axis=0)
     lowest, highest = _rounded_up(low), -_rounded_up(-np.minimum(high, _LARGEST_F16))
-    fits = (lowest <= highest) & ((ks == 0) == is_zero).all(axis=0)
+    fits = (lowest <= highest) & ((divisors == 0) == (sizes == 0)).all(axis=0)
     nearest = np.clip(np.abs(best).astype(np.float16), lowest, highest).astype(np.float32)
     result: Floats = np.where(fits, np.copysign(nearest, best), np.float32(0))
     return result
+
+
+def _exact(values: Floats) -> Floats:
+    """The values as a BF16 file would hold them, which most do already."""
+    return rounded_to_bf16(values) if (values.view(np.uint32) & 0xFFFF).any() else values
 
 
 def _rounded_up(values: Floats) -> NDArray[np.float16]:
