@@ -150,8 +150,8 @@ def _merges(tokenizer: Mapping[str, Any]) -> Iterator[str]:
         match merge:
             case str():
                 yield merge
-            case [str(left), str(right)]:
-                yield f"{left.replace(' ', _SPACE_IN_MERGE)} {right.replace(' ', _SPACE_IN_MERGE)}"
+            case [str(), str()]:
+                yield " ".join([part.replace(" ", _SPACE_IN_MERGE) for part in merge])
             case _:
                 raise _bad("has a merge that is not two strings")
 
