@@ -78,38 +78,25 @@ def make(size: str, *, nested: bool = False, tail: bool = False, **changes: Any)
     kind, numbers = _SIZES[size]
     checkpoint = checkpoints.make(kind, **{**numbers, **changes})
     if tail:
-        _add_tail(checkpoint)
+        checkpoints.with_tail(checkpoint)
     if nested:
         _nest(checkpoint.text)
     return checkpoint
 
 
-def importance(plan: Plan, seed: int = 0) -> dict[str, tuple[NDArray[np.float32], list[float]]]:
-    """Sums and counts for every weight of a plan but the embeddings; of several experts, the second was not reached."""
-    rng = np.random.default_rng(seed)
+def importance(plan: Plan, *, reached: bool = False) -> dict[str, tuple[NDArray[np.float32], list[float]]]:
+    """Sums and counts for every weight of a plan but the embeddings; unless `reached`, each second expert was not."""
+    rng = np.random.default_rng(0)
     entries = {}
     for tensor in plan.tensors:
         if is_quantized(tensor) and tensor.role != "embedding":
             experts = tensor.shape[0] if len(tensor.shape) > 2 else 1
             sums = rng.exponential(300, (experts, tensor.row)).astype(np.float32)
             counts = [float(count) for count in rng.integers(1, 900, experts)]
-            if experts > 1:
+            if experts > 1 and not reached:
                 sums[1], counts[1] = 0, 0
             entries[tensor.name] = (sums, counts)
     return entries
-
-
-def _add_tail(checkpoint: Checkpoint) -> None:
-    text, rng = checkpoint.text, np.random.default_rng(7)
-    count = text["num_hidden_layers"]
-    for index in range(count - text["num_kv_shared_layers"], count):
-        full = text["layer_types"][index] == "full_attention"
-        head = text["global_head_dim" if full else "head_dim"]
-        place = f"model.language_model.layers.{index}.self_attn"
-        for name in ("k_proj", "v_proj"):
-            shape = (text["num_key_value_heads"] * head, text["hidden_size"])
-            checkpoint.tensors[f"{place}.{name}.weight"] = rng.standard_normal(shape).astype(np.float32)
-        checkpoint.tensors[f"{place}.k_norm.weight"] = np.ones(head, np.float32)
 
 
 def _nest(text: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 import ctypes
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g4convert.quants import TYPES
+from g4convert.recipes import RECIPES
 
 _NO_TYPE = 1 << 10
 _LINE = re.compile(rb"\] +(\S+) +- \[.*?\], type = +(\S+), size = .*?(?:MiB \((\S+)\))?\n")
@@ -28,34 +30,31 @@ class Extra:
     embedding: str = ""
 
 
-def quantized(whole: Path, file_type: int, extra: Extra | None = None) -> Path:
-    """The file that llama-quantize makes of another."""
-    target = whole.with_suffix(".expected")
-    code, said = _run(whole, target, file_type, extra or Extra(), dry=False)
+def quantized(whole: Path, recipe: str, extra: Extra | None = None, target: Path | None = None) -> Path:
+    """The file that llama-quantize makes of another (of several files: given the first)."""
+    target = target or whole.with_suffix(".expected")
+    code, said = _run(whole, target, recipe, extra or Extra(), dry=False)
     assert code == 0, said.decode(errors="replace")[-2000:]
     return target
 
 
-def refuses(whole: Path, file_type: int, extra: Extra | None = None) -> bool:
+def refuses(whole: Path, recipe: str) -> bool:
     """Whether llama-quantize refuses to."""
-    return _run(whole, whole.with_suffix(".expected"), file_type, extra or Extra(), dry=False)[0] != 0
+    return _run(whole, whole.with_suffix(".expected"), recipe, Extra(), dry=False)[0] != 0
 
 
-def types(whole: Path, file_type: int, extra: Extra | None = None) -> dict[str, str]:
+def types(whole: Path, recipe: str, extra: Extra | None = None) -> dict[str, str]:
     """The type that llama-quantize would give each tensor; only the head of the file is read."""
-    code, said = _run(whole, whole.with_suffix(".expected"), file_type, extra or Extra(), dry=True)
+    code, said = _run(whole, whole.with_suffix(".expected"), recipe, extra or Extra(), dry=True)
     assert code == 0, said.decode(errors="replace")[-2000:]
     return {name.decode(): (new or old).decode().upper() for name, old, new in _LINE.findall(said)}
 
 
-def _run(whole: Path, target: Path, file_type: int, extra: Extra, *, dry: bool) -> tuple[int, bytes]:
+def _run(whole: Path, target: Path, recipe: str, extra: Extra, *, dry: bool) -> tuple[int, bytes]:
     import llama_cpp as llama
 
-    said: list[bytes] = []
-    listen = llama.llama_log_callback(lambda level, text, data: said.append(text))
-    llama.llama_log_set(listen, None)
     params = llama.llama_model_quantize_default_params()
-    params.ftype, params.nthread, params.dry_run = file_type, 1, dry
+    params.ftype, params.nthread, params.dry_run = RECIPES[recipe].file_type, 1, dry
     if extra.importance:
         params.imatrix = _importance(llama, extra.importance)
     if extra.keys:
@@ -65,15 +64,23 @@ def _run(whole: Path, target: Path, file_type: int, extra: Extra, *, dry: bool) 
         params.tt_overrides = _array(llama.llama_model_tensor_override, [*overrides, (None, _NO_TYPE)])
     if extra.embedding:
         params.token_embedding_type = TYPES[extra.embedding].id
-    code = llama.llama_model_quantize(os.fsencode(whole), os.fsencode(target), ctypes.byref(params))
-    quiet = llama.llama_log_callback(lambda level, text, data: None)
-    llama.llama_log_set(quiet, None)
-    _kept.append(quiet)
+    with _heard(llama) as said:
+        code = llama.llama_model_quantize(os.fsencode(whole), os.fsencode(target), ctypes.byref(params))
     return code, b"".join(said)
 
 
-_kept: list[object] = []
-"""Callbacks that llama.cpp may still call."""
+@contextmanager
+def _heard(llama: Any) -> Iterator[list[bytes]]:
+    """What llama.cpp says meanwhile; then it has its old handler again."""
+    said: list[bytes] = []
+    before, data = llama.llama_log_callback(), ctypes.c_void_p()
+    llama.llama_log_get(ctypes.byref(before), ctypes.byref(data))
+    listener = llama.llama_log_callback(lambda level, text, data: said.append(text))
+    llama.llama_log_set(listener, None)
+    try:
+        yield said
+    finally:
+        llama.llama_log_set(before, data)
 
 
 def _importance(llama: Any, importance: Mapping[str, NDArray[np.float32]]) -> Any:

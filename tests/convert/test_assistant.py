@@ -12,8 +12,7 @@ from g4convert.recipes import RECIPES
 from g4local.core.errors import BadCheckpoint
 from g4local.core.progress import silent
 from tests import checkpoints, media_checkpoints
-from tests.convert import drafting, family
-from tests.convert.test_convert import llama_quantized
+from tests.convert import drafting, family, llama
 
 QUANTIZED = [name for name in family.SAMPLE if RECIPES[name].is_quantized]
 
@@ -32,7 +31,7 @@ def test_a_quantized_drafter_is_byte_for_byte_what_llama_quantize_makes_of_the_b
     folder = checkpoints.write(tmp_path / "drafter", drafter)
     whole = converted(folder, "BF16")
     for recipe in QUANTIZED:
-        expected = llama_quantized(whole, RECIPES[recipe].file_type)
+        expected = llama.quantized(whole, recipe)
         assert converted(folder, recipe).read_bytes() == expected.read_bytes(), recipe
 
 

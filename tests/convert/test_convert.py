@@ -1,6 +1,5 @@
 """Whole conversions of tiny checkpoints: llama.cpp's own bytes, the same with any number of threads, all or nothing."""
 
-import ctypes
 import os
 import shutil
 import tracemalloc
@@ -18,7 +17,7 @@ from g4convert.recipes import RECIPES
 from g4local.core.errors import BadCheckpoint, BadGguf, Cancelled, G4Error, UsageError
 from g4local.core.progress import Progress, silent
 from tests import checkpoints
-from tests.convert import family
+from tests.convert import family, llama
 
 QUANTIZED = [name for name in family.SAMPLE if RECIPES[name].is_quantized]
 VARIANTS: dict[str, tuple[checkpoints.Kind, dict[str, object]]] = {
@@ -45,7 +44,7 @@ def test_a_quantized_file_is_byte_for_byte_what_llama_quantize_makes_of_the_bf16
     folder = checkpoints.write(tmp_path / "model", checkpoints.make(kind, **changes))
     whole = converted(folder, "BF16")
     for recipe in QUANTIZED:
-        expected = llama_quantized(whole, RECIPES[recipe].file_type)
+        expected = llama.quantized(whole, recipe)
         assert converted(folder, recipe).read_bytes() == expected.read_bytes(), recipe
 
 
@@ -54,21 +53,8 @@ def test_a_checkpoint_of_f32_or_f16_quantizes_as_its_bf16_file_does(tmp_path: Pa
         checkpoint = checkpoints.make("moe")
         checkpoint.dtypes = dict.fromkeys(checkpoint.tensors, dtype)
         folder = checkpoints.write(tmp_path / dtype, checkpoint)
-        expected = llama_quantized(converted(folder, "BF16"), RECIPES["Q4_K_M"].file_type)
+        expected = llama.quantized(converted(folder, "BF16"), "Q4_K_M")
         assert converted(folder, "Q4_K_M").read_bytes() == expected.read_bytes()
-
-
-def llama_quantized(whole: Path, file_type: int) -> Path:
-    import llama_cpp
-
-    quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
-    llama_cpp.llama_log_set(quiet, None)
-    target = whole.with_suffix(".expected")
-    params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype, params.nthread = file_type, 1
-    code = llama_cpp.llama_model_quantize(os.fsencode(whole), os.fsencode(target), ctypes.byref(params))
-    assert code == 0
-    return target
 
 
 @pytest.mark.parametrize("kind", checkpoints.KINDS)

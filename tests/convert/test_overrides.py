@@ -7,7 +7,6 @@ import pytest
 
 from g4convert import choice, convert
 from g4convert.choice import Guidance
-from g4convert.recipes import RECIPES
 from g4local.core.errors import UsageError
 from g4local.core.progress import silent
 from tests import checkpoints
@@ -51,7 +50,7 @@ def test_types_by_name_give_llama_quantize_s_bytes(
     size: str, recipe: str, tensor_types: list[tuple[str, str]], wholes: dict[str, Path]
 ) -> None:
     folder = wholes[size].with_name(size)
-    expected = llama.quantized(wholes[size], RECIPES[recipe].file_type, llama.Extra(tensor_types=tensor_types))
+    expected = llama.quantized(wholes[size], recipe, llama.Extra(tensor_types=tensor_types))
     given = choice.guidance([f"{pattern}={kind.lower()}" for pattern, kind in tensor_types])
     assert converted(folder, recipe, given).read_bytes() == expected.read_bytes()
 
@@ -64,7 +63,7 @@ def test_a_type_for_embeddings_gives_llama_quantize_s_bytes(
     """Hand-given embeddings change nothing about what the other tensors get."""
     folder = wholes["E2B"].with_name("E2B")
     extra = llama.Extra(tensor_types=tensor_types, embedding="Q5_1")
-    expected = llama.quantized(wholes["E2B"], RECIPES[recipe].file_type, extra)
+    expected = llama.quantized(wholes["E2B"], recipe, extra)
     given = choice.guidance([f"{pattern}={kind}" for pattern, kind in tensor_types], "q5_1")
     assert converted(folder, recipe, given).read_bytes() == expected.read_bytes()
 
@@ -73,7 +72,7 @@ def test_a_type_for_the_layers_embeddings_is_a_pattern_of_their_name(wholes: dic
     folder = wholes["E2B"].with_name("E2B")
     for embedding in ("", "Q8_0"):
         extra = llama.Extra(tensor_types=[(f"^{PLE}$", "Q4_0")], embedding=embedding)
-        expected = llama.quantized(wholes["E2B"], RECIPES["Q4_K_M"].file_type, extra)
+        expected = llama.quantized(wholes["E2B"], "Q4_K_M", extra)
         given = choice.guidance(embedding=embedding, per_layer="Q4_0")
         assert converted(folder, "Q4_K_M", given).read_bytes() == expected.read_bytes()
 

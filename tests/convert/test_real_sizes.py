@@ -50,10 +50,10 @@ def test_every_recipe_gives_each_tensor_the_type_that_llama_quantize_gives_it(
                 _, plan = convert.planned(source, RECIPES[recipe], guidance)
             except UsageError as error:
                 assert (recipe, size) == ("Q1_0", "26b-a4b"), error
-                assert llama.refuses(path, RECIPES[recipe].file_type)
+                assert llama.refuses(path, recipe)
                 continue
             found = {tensor.name: tensor.type.name for tensor in plan.tensors}
-            assert found == llama.types(path, RECIPES[recipe].file_type, extra), recipe
+            assert found == llama.types(path, recipe, extra), recipe
 
 
 def sparse(path: Path, model: spec.ModelSpec, plan: Plan) -> Path:

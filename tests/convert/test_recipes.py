@@ -1,13 +1,13 @@
 """Every recipe against llama-quantize: the same bytes for tiny models in the shapes of all five sizes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, product
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from g4convert import convert, imatrix
+from g4convert import convert, encode, imatrix, requantize
 from g4convert.choice import Guidance, guidance
 from g4convert.imatrix import Importance
 from g4convert.recipes import RECIPES
@@ -79,12 +79,12 @@ def extra(importance: Importance) -> llama.Extra:
 
 
 def check_blind(recipe: str, model: Model) -> None:
-    expected = llama.quantized(model.whole, RECIPES[recipe].file_type)
+    expected = llama.quantized(model.whole, recipe)
     assert converted(model.folder, recipe).read_bytes() == expected.read_bytes()
 
 
 def check_guided(recipe: str, model: Model) -> None:
-    expected = llama.quantized(model.whole, RECIPES[recipe].file_type, model.extra)
+    expected = llama.quantized(model.whole, recipe, model.extra)
     assert converted(model.folder, recipe, Guidance(importance=model.importance)).read_bytes() == expected.read_bytes()
 
 
@@ -105,23 +105,25 @@ def test_a_file_made_with_an_importance_matrix_has_llama_quantize_s_bytes(
 @pytest.mark.reference
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("recipe", QUANTIZED)
-def test_every_recipe_has_llama_quantize_s_bytes_in_every_shape(
+def test_every_recipe_has_llama_quantize_s_bytes_or_its_refusal_in_every_shape(
     recipe: str, shape: tuple[str, bool, bool], models: Models
 ) -> None:
-    check_guided(recipe, models[shape])
-    if recipe in FREE:
-        check_blind(recipe, models[shape])
-    else:
-        assert llama.refuses(models[shape].whole, RECIPES[recipe].file_type)
+    model = models[shape]
+    check_guided(recipe, model)
+    if not llama.refuses(model.whole, recipe):
+        check_blind(recipe, model)
+        return
+    with pytest.raises(UsageError, match="needs an importance matrix"):
+        converted(model.folder, recipe)
 
 
 def test_blocks_of_128_have_llama_quantize_s_bytes_and_no_smaller_ones_to_fall_back_to(tmp_path: Path) -> None:
     wide = family.make("12B", num_hidden_layers=1, layer_types="f", num_attention_heads=4)
     folder = checkpoints.write(tmp_path / "wide", wide)
-    expected = llama.quantized(converted(folder, "BF16"), RECIPES["Q1_0"].file_type)
+    expected = llama.quantized(converted(folder, "BF16"), "Q1_0")
     assert converted(folder, "Q1_0").read_bytes() == expected.read_bytes()
     folder = checkpoints.write(tmp_path / "narrow", family.make("E2B"))
-    assert llama.refuses(converted(folder, "BF16"), RECIPES["Q1_0"].file_type)
+    assert llama.refuses(converted(folder, "BF16"), "Q1_0")
     with pytest.raises(UsageError, match="Q1_0 does not fit"):
         converted(folder, "Q1_0")
 
@@ -140,13 +142,13 @@ def test_what_needs_an_importance_matrix_is_refused_without_one(recipe: str, mod
 def without(importance: Importance, *names: str) -> Importance:
     """A matrix that says nothing of some weights."""
     sums = {name: values for name, values in importance.sums.items() if name not in names}
-    return Importance(sums, importance.counts, importance.datasets, importance.chunks, 0, importance.name)
+    return replace(importance, sums=sums)
 
 
 def test_weights_without_an_entry_are_quantized_without_and_told(models: Models) -> None:
     model = models["E2B", False, True]
     importance = without(model.importance, "blk.2.attn_k.weight", "blk.0.proj.weight")
-    expected = llama.quantized(model.whole, RECIPES["Q4_K_M"].file_type, extra(importance))
+    expected = llama.quantized(model.whole, "Q4_K_M", extra(importance))
     assert converted(model.folder, "Q4_K_M", Guidance(importance=importance)).read_bytes() == expected.read_bytes()
     options = convert.Options(guidance=Guidance(importance=importance))
     (said,) = convert.plan(model.folder, "Q4_K_M", options).warnings
@@ -161,6 +163,26 @@ def test_experts_that_no_token_reached_are_told(models: Models) -> None:
     (said,) = convert.plan(model.folder, "Q4_K_M", options).warnings
     assert "blk.0.ffn_gate_up_exps.weight (1)" in said
     assert convert.plan(model.folder, "Q8_0", options).warnings == (), "Q8_0 makes no use of it"
+
+
+@pytest.mark.parametrize("shape", [("E2B", False, True), ("26B-A4B", False, False)])
+def test_a_gguf_is_quantized_with_guidance_to_the_same_file(
+    shape: tuple[str, bool, bool], models: Models, tmp_path: Path
+) -> None:
+    model, tensor_types = models[shape], [("attn_v", "Q8_0")]
+    given = replace(guidance([f"{name}={kind}" for name, kind in tensor_types]), importance=model.importance)
+    expected = llama.quantized(model.whole, "IQ4_XS", replace(model.extra, tensor_types=tensor_types))
+    options = convert.Options(guidance=given, reproducible=True)
+    requantize.requantize(model.whole, tmp_path / "made.gguf", "IQ4_XS", silent, Event(), options)
+    assert (tmp_path / "made.gguf").read_bytes() == expected.read_bytes()
+    assert converted(model.folder, "IQ4_XS", given).read_bytes() == expected.read_bytes()
+
+
+def test_weights_for_which_ggml_would_end_the_process_are_told(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models["12B", False, False]
+    monkeypatch.setattr(encode, "_LARGEST_WEIGHTED", 1e-9)
+    with pytest.raises(BadImatrix, match="too large for IQ4_XS"):
+        converted(model.folder, "IQ4_XS", Guidance(importance=model.importance))
 
 
 def test_a_matrix_of_another_model_is_told(models: Models) -> None:
@@ -186,5 +208,5 @@ def test_both_formats_of_a_matrix_give_llama_quantize_s_bytes(legacy: bool, mode
     }
     write = importances.write_legacy if legacy else importances.write
     found = imatrix.read(str(write(tmp_path / f"{'long' * 30}.im", entries, "x" * 200)))
-    expected = llama.quantized(model.whole, RECIPES["Q4_0"].file_type, extra(found))
+    expected = llama.quantized(model.whole, "Q4_0", extra(found))
     assert converted(model.folder, "Q4_0", Guidance(importance=found)).read_bytes() == expected.read_bytes()

@@ -16,7 +16,7 @@ from g4local import __version__
 from g4local.core.errors import BadCheckpoint, BadGguf, Cancelled, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from tests import checkpoints, media_checkpoints
-from tests.convert import family, llama_quantize, rewriting
+from tests.convert import family, llama, rewriting
 
 EXACTLY = convert.Options(threads=2, reproducible=True)
 
@@ -76,7 +76,7 @@ def test_what_has_its_type_already_is_copied_and_anything_else_quantized_is_refu
     sources: dict[str, Path], tmp_path: Path
 ) -> None:
     """As with llama-quantize, which goes on until it meets a tensor that would lose quality."""
-    mixed = llama_quantize.quantize(sources["ple"], tmp_path / "mixed.gguf", "BF16", token_embedding_type="Q8_0")
+    mixed = llama.quantized(sources["ple"], "BF16", llama.Extra(embedding="Q8_0"), tmp_path / "mixed.gguf")
     expect_the_same(mixed, "Q8_0", tmp_path)
     expect_failure(mixed, "Q4_K_M", BadGguf, "'token_embd.weight' is Q8_0, and would be Q6_K")
     once = made(sources["moe"], "Q8_0", tmp_path / "once.gguf")
@@ -85,7 +85,7 @@ def test_what_has_its_type_already_is_copied_and_anything_else_quantized_is_refu
 
 
 def expect_the_same(source: Path, recipe: str, folder: Path) -> None:
-    theirs = llama_quantize.quantize(source, folder / "theirs.gguf", recipe)
+    theirs = llama.quantized(source, recipe, target=folder / "theirs.gguf")
     assert made(source, recipe, folder / "ours.gguf").read_bytes() == theirs.read_bytes()
 
 

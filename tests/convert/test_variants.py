@@ -10,7 +10,7 @@ from g4convert import convert, gguf
 from g4local.core.errors import BadCheckpoint, UnknownArchitecture
 from g4local.core.progress import silent
 from tests import checkpoints
-from tests.convert import llama_quantize
+from tests.convert import llama
 
 
 def converted(folder: Path, recipe: str) -> Path:
@@ -23,7 +23,7 @@ def converted(folder: Path, recipe: str) -> Path:
 @pytest.mark.parametrize("kind", checkpoints.KINDS)
 def test_types_may_be_mixed_and_shards_too(kind: checkpoints.Kind, recipe: str, tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path / "model", checkpoints.mixed(checkpoints.make(kind)), shards=3)
-    expected = llama_quantize.quantize(converted(folder, "BF16"), tmp_path / "expected", recipe)
+    expected = llama.quantized(converted(folder, "BF16"), recipe)
     assert converted(folder, recipe).read_bytes() == expected.read_bytes()
 
 
@@ -33,7 +33,7 @@ def test_keys_and_values_that_nothing_uses_are_kept_where_they_are_and_not_misse
     whole = checkpoints.write(tmp_path / "whole", checkpoints.with_tail(checkpoints.make("ple")))
     counts = []
     for folder in (lean, whole):
-        expected = llama_quantize.quantize(converted(folder, "BF16"), tmp_path / "expected", "Q4_K_M")
+        expected = llama.quantized(converted(folder, "BF16"), "Q4_K_M")
         path = converted(folder, "Q4_K_M")
         assert path.read_bytes() == expected.read_bytes()
         counts.append(len(gguf.read(path).tensors))
