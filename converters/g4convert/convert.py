@@ -147,10 +147,11 @@ def prepare(folder: Path, recipe: str, options: Options | None = None) -> Job:
         for last in ("general.quantization_version", "general.file_type"):
             keys[last] = keys.pop(last)
     if options.guidance.importance:
-        keys |= imatrix.keys(options.guidance.importance)
-    if not options.reproducible:
-        keys |= provenance.of_checkpoint(source, mix.name)
-    return keeping(Job(source.tensors, whole, keys), options)
+        keys |= imatrix.keys(options.guidance.importance, bare=not options.reproducible)
+    job = keeping(Job(source.tensors, whole, keys), options)
+    if options.reproducible:
+        return job
+    return replace(job, keys=keys | provenance.of_checkpoint(source, job.plan, options.guidance))
 
 
 def senses(folder: Path) -> mmproj.Senses:
@@ -169,7 +170,7 @@ def prepare_towers(folder: Path, options: Options) -> Job:
     model, whole = mmproj.planned(source, options.mmproj_type)
     keys = mmproj.keys(source, model, whole)
     if not options.reproducible:
-        keys |= media.activation(model) | provenance.of_checkpoint(source, options.mmproj_type)
+        keys |= media.activation(model) | provenance.of_checkpoint(source, whole)
     return Job(source.tensors, whole, keys)
 
 

@@ -83,11 +83,13 @@ def read(name: str) -> Importance:
         raise _bad(path, f"can't be read: {error.strerror}") from error
 
 
-def keys(importance: Importance) -> dict[str, Value]:
-    """What a model's GGUF tells of the matrix it was made with, as llama-quantize writes it, after all other keys."""
-    told = {"file": string(_short(importance.name))}
-    if importance.datasets:
-        told["dataset"] = string(_short(importance.datasets[0]))
+def keys(importance: Importance, *, bare: bool = False) -> dict[str, Value]:
+    """What a model's GGUF tells of the matrix it was made with, as llama-quantize writes it, after all other keys.
+
+    `bare`: files without the folders they lie in.
+    """
+    names = {"file": importance.name, **({"dataset": importance.datasets[0]} if importance.datasets else {})}
+    told = {key: string(_short(Path(name).name if bare else name)) for key, name in names.items()}
     told["entries_count"] = u32(len(importance.sums))
     if importance.chunks:
         told["chunks_count"] = u32(importance.chunks)

@@ -2,6 +2,8 @@
 
     g4local.version               of the program
     g4local.recipe                what was asked for, such as Q4_K_M
+    g4local.types                 types given by hand, as they were given, where there are any
+    g4local.qat                   true where weights that were trained for Q4_0 are kept exactly
     g4local.source.name           the repository, the folder or the GGUF, never the way to it
     g4local.source.index_sha256   of model.safetensors.index.json; where there is none, or the source is a GGUF:
     g4local.source.header_sha256  of all that stands before the data, file after file
@@ -17,14 +19,16 @@ from pathlib import Path
 
 from g4convert import metadata
 from g4convert.checkpoint import INDEX, Checkpoint
-from g4convert.gguf import Gguf, Value, string
+from g4convert.choice import Guidance
+from g4convert.gguf import Gguf, Value, boolean, string, strings
+from g4convert.plan import Plan
 from g4local import __version__
 from g4local.core.errors import BadCheckpoint, BadGguf
 
 PREFIX = "g4local."
 
 
-def of_checkpoint(source: Checkpoint, recipe: str) -> dict[str, Value]:
+def of_checkpoint(source: Checkpoint, plan: Plan, given: Guidance | None = None) -> dict[str, Value]:
     """The keys of a GGUF that is made of a checkpoint."""
     index = source.folder / INDEX
     try:
@@ -34,10 +38,11 @@ def of_checkpoint(source: Checkpoint, recipe: str) -> dict[str, Value]:
             digest = {"header_sha256": _hash_of_heads(_data_starts(source))}
     except OSError as error:
         raise BadCheckpoint(f"{source.folder} can't be read: {error.strerror}.", "Check your rights there.") from error
-    return _keys(recipe, {"name": metadata.repository(source.folder) or metadata.name(source.folder), **digest})
+    name = metadata.repository(source.folder) or metadata.name(source.folder)
+    return _keys(plan, given or Guidance(), {"name": name, **digest})
 
 
-def of_gguf(source: Gguf, recipe: str) -> dict[str, Value]:
+def of_gguf(source: Gguf, plan: Plan, given: Guidance) -> dict[str, Value]:
     """The keys of a GGUF that is made of another; what that tells of its own making is kept."""
     try:
         digest = _hash_of_heads({source.path: source.data_start})
@@ -49,12 +54,21 @@ def of_gguf(source: Gguf, recipe: str) -> dict[str, Value]:
         if name.startswith(PREFIX)
     }
     name = source.path.name.encode(errors="replace").decode()
-    return _keys(recipe, {"name": name, "header_sha256": digest}) | before
+    return _keys(plan, given, {"name": name, "header_sha256": digest}) | before
 
 
-def _keys(recipe: str, source: Mapping[str, str]) -> dict[str, Value]:
-    told = {"version": __version__, "recipe": recipe, **{f"source.{name}": text for name, text in source.items()}}
-    return {f"{PREFIX}{name}": string(text) for name, text in told.items()}
+def _keys(plan: Plan, given: Guidance, source: Mapping[str, str]) -> dict[str, Value]:
+    by_hand = [entry.said for entry in given.overrides]
+    if given.embedding:
+        by_hand.append(f"--embedding-type {given.embedding.name}")
+    told = {
+        "version": string(__version__),
+        "recipe": string(plan.recipe.name),
+        **({"types": strings(by_hand)} if by_hand else {}),
+        **({"qat": boolean(True)} if any(tensor.lattice for tensor in plan.tensors) else {}),
+        **{f"source.{name}": string(text) for name, text in source.items()},
+    }
+    return {f"{PREFIX}{name}": value for name, value in told.items()}
 
 
 def _data_starts(source: Checkpoint) -> dict[Path, int]:

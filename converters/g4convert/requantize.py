@@ -81,13 +81,15 @@ def prepare(path: Path, recipe: str, options: Options) -> Job:
     last = {
         "general.quantization_version": u32(ggml.QUANTIZATION_VERSION),
         "general.file_type": u32(mix.file_type),
-        **(imatrix.keys(options.guidance.importance) if options.guidance.importance else {}),
     }
+    if options.guidance.importance:
+        last |= imatrix.keys(options.guidance.importance, bare=not options.reproducible)
     keys = {name: value for name, value in keys.items() if name not in last} | last
-    if not options.reproducible:
-        own = provenance.of_gguf(first, mix.name)
-        keys = {name: value for name, value in keys.items() if not name.startswith(provenance.PREFIX)} | own
-    return keeping(Job(source, whole, keys), options)
+    job = keeping(Job(source, whole, keys), options)
+    if options.reproducible:
+        return job
+    foreign = {name: value for name, value in keys.items() if not name.startswith(provenance.PREFIX)}
+    return replace(job, keys=foreign | provenance.of_gguf(first, job.plan, options.guidance))
 
 
 def _tensors(file: Gguf) -> list[SourceTensor]:

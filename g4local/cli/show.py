@@ -87,6 +87,7 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
                 for name, value in known.items()
                 if value is not None
             },
+            **_guidance(first),
             **({"receipt": receipt.line} if receipt else {}),
         }
     )
@@ -100,6 +101,14 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
     )
 
 
+def _guidance(file: "Gguf") -> dict[str, str]:
+    """What the quantization followed beside its recipe."""
+    told = {"importance": _value(file, "quantize.imatrix.file"), "types by hand": _value(file, f"{_MADE}types")}
+    return {
+        name: ", ".join(map(str, said)) if isinstance(said, list) else str(said) for name, said in told.items() if said
+    }
+
+
 def _making(file: "Gguf") -> Iterator[tuple[str, str, str, str]]:
     """What the file tells of its making, the last step first."""
     prefix = _MADE
@@ -110,8 +119,8 @@ def _making(file: "Gguf") -> Iterator[tuple[str, str, str, str]]:
         hashes = [
             f"{said} {told[f'source.{key}'][:_DIGITS]}" for key, said in _HASHES.items() if f"source.{key}" in told
         ]
-        source = told.get("source.name", "-")
-        yield told.get("recipe", "-"), source, ", ".join(hashes) or "-", f"g4local {told['version']}"
+        recipe = told.get("recipe", "-") + (" (QAT)" if told.get("qat") == "True" else "")
+        yield recipe, told.get("source.name", "-"), ", ".join(hashes) or "-", f"g4local {told['version']}"
         prefix += "source."
 
 

@@ -20,7 +20,8 @@ def chain(g4local: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo model, quantized from a BF16 file that was made of the checkpoint."""
     folder = tmp_path_factory.mktemp("chain")
     assert g4local("convert", str(DEMO), "-o", str(folder / "wide.gguf"), "-q", "BF16").returncode == 0
-    assert g4local("quantize", str(folder / "wide.gguf"), "-o", str(folder / "small.gguf")).returncode == 0
+    wide, small = str(folder / "wide.gguf"), str(folder / "small.gguf")
+    assert g4local("quantize", wide, "-o", small, "--tensor-type", "attn_v=q8_0").returncode == 0
     return folder / "small.gguf"
 
 
@@ -30,6 +31,7 @@ def test_every_step_of_the_making_is_shown(g4local: Run, chain: Path) -> None:
     lines = finished.stdout.splitlines()
     keys = json.loads(g4local("show", str(chain), "--json").stdout)["keys"]
     hashes = [keys[f"g4local.{prefix}header_sha256"][:16] for prefix in ("source.", "source.source.")]
+    assert ["types by hand", "attn_v=q8_0"] in [re.split("  +", line) for line in lines]
     start = next(place for place, line in enumerate(lines) if line.startswith("RECIPE"))
     assert [re.split("  +", line) for line in lines[start + 1 : start + 3]] == [
         ["Q4_K_M", "wide.gguf", f"header {hashes[0]}", f"g4local {__version__}"],

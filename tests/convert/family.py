@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from g4convert.choice import is_quantized
 from g4convert.plan import Plan
+from g4convert.recipes import RECIPES
 from tests import checkpoints
 from tests.checkpoints import Checkpoint
 
@@ -69,6 +70,12 @@ _SIZES: dict[str, tuple[checkpoints.Kind, dict[str, Any]]] = {
 """Key-value heads as in the family, rows of all kinds: 256 divides some, 32 the others."""
 SIZES = tuple(_SIZES)
 
+QUANTIZED = tuple(name for name, recipe in RECIPES.items() if recipe.is_quantized and name != "Q1_0")
+"""All but the one recipe whose blocks do not fit these sizes."""
+SLOW = ("IQ3_XXS", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ1_M", "IQ1_S")
+"""Recipes for which ggml makes tables that take it seconds; they are left to the reference tests."""
+FREE = tuple(name for name in QUANTIZED if not RECIPES[name].needs_importance)
+"""What can be made without an importance matrix."""
 SAMPLE = ("F32", "BF16", "F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")
 """Recipes for tests that need only some: those that are made quickly and without an importance matrix."""
 

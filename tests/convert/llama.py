@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from g4convert.imatrix import Importance
 from g4convert.quants import TYPES
 from g4convert.recipes import RECIPES
 
@@ -28,6 +29,19 @@ class Extra:
     """Appended to the file."""
     tensor_types: Sequence[tuple[str, str]] = ()
     embedding: str = ""
+
+
+def guided_by(importance: Importance) -> Extra:
+    """As llama-quantize hands a matrix to the library."""
+    return Extra(
+        {name: importance.weights(name) for name in importance.sums},
+        [
+            ("quantize.imatrix.file", importance.name),
+            *(("quantize.imatrix.dataset", name) for name in importance.datasets[:1]),
+            ("quantize.imatrix.entries_count", len(importance.sums)),
+            *(("quantize.imatrix.chunks_count", count) for count in (importance.chunks,) if count),
+        ],
+    )
 
 
 def quantized(whole: Path, recipe: str, extra: Extra | None = None, target: Path | None = None) -> Path:

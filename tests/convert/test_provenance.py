@@ -6,11 +6,13 @@ from threading import Event
 
 import pytest
 
-from g4convert import convert, gguf, provenance
+from g4convert import choice, convert, gguf, imatrix, provenance
 from g4convert.checkpoint import INDEX
 from g4local import __version__
 from g4local.core.progress import silent
 from tests import checkpoints
+from tests.convert import family, importances
+from tests.convert.test_lattice import trained
 
 
 def told(path: Path) -> dict[str, object]:
@@ -61,6 +63,27 @@ def test_a_repository_of_the_cache_is_named_and_its_index_hashed(tmp_path: Path)
         "source.name": "google/gemma-4-E2B-it",
         "source.index_sha256": sha256((folder / INDEX).read_bytes()).hexdigest(),
     }
+
+
+def test_what_was_chosen_beside_the_recipe_is_told_without_paths(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path / "model", checkpoints.make("ple"))
+    entries = family.importance(convert.plan(folder, "Q8_0"))
+    importance = imatrix.read(str(importances.write(tmp_path / "some.imatrix", entries, ["/home/me/texts.txt"])))
+    given = choice.guidance(["attn_v=q5_k"], "q6_k", "q4_0", importance)
+    target = tmp_path / "guided.gguf"
+    convert.convert(folder, target, "Q4_K_M", silent, Event(), convert.Options(guidance=given))
+    assert told(target)["types"] == ["--ple-type q4_0", "attn_v=q5_k", "--embedding-type Q6_K"]
+    keys = gguf.read(target).keys
+    assert (keys["quantize.imatrix.file"].data, keys["quantize.imatrix.dataset"].data) == ("some.imatrix", "texts.txt")
+    content = target.read_bytes()
+    assert str(tmp_path).encode() not in content
+    assert b"/home/me" not in content
+
+
+def test_what_was_trained_for_q4_0_and_kept_is_told(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path / "model", trained("dense"))
+    assert told(made(folder, "Q4_0"))["qat"] is True
+    assert "qat" not in told(made(folder, "Q8_0"))
 
 
 def test_a_reproducible_file_is_the_same_from_everywhere(tmp_path: Path) -> None:

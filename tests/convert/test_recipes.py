@@ -10,17 +10,12 @@ import pytest
 from g4convert import convert, encode, imatrix, requantize
 from g4convert.choice import Guidance, guidance
 from g4convert.imatrix import Importance
-from g4convert.recipes import RECIPES
 from g4local.core.errors import BadImatrix, UsageError
 from g4local.core.progress import silent
 from tests import checkpoints
 from tests.convert import family, importances, llama
+from tests.convert.family import FREE, QUANTIZED, SLOW
 
-QUANTIZED = tuple(name for name, recipe in RECIPES.items() if recipe.is_quantized and name != "Q1_0")
-SLOW = ("IQ3_XXS", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ1_M", "IQ1_S")
-"""Recipes for which ggml makes tables that take it seconds; they are left to the reference tests."""
-FREE = tuple(name for name in QUANTIZED if not RECIPES[name].needs_importance)
-"""What can be made without an importance matrix."""
 SHAPES = (*product(("E2B", "E4B"), (False, True), (False, True)), *product(family.SIZES[2:], (False, True), (False,)))
 """Size, spelling of the config, and whether the last layers have keys and values that nothing needs."""
 
@@ -49,7 +44,7 @@ class Models(dict[tuple[str, bool, bool], Model]):
         entries = family.importance(convert.plan(folder, "BF16"))
         path = importances.write(self._place / f"{folder.name}.imatrix", entries, [f"{size}.txt"])
         importance = imatrix.read(str(path))
-        self[shape] = Model(folder, converted(folder, "BF16"), importance, extra(importance))
+        self[shape] = Model(folder, converted(folder, "BF16"), importance, llama.guided_by(importance))
         return self[shape]
 
 
@@ -63,19 +58,6 @@ def converted(folder: Path, recipe: str, given: Guidance | None = None) -> Path:
     options = convert.Options(threads=2, guidance=given or Guidance(), reproducible=True)
     convert.convert(folder, target, recipe, silent, Event(), options)
     return target
-
-
-def extra(importance: Importance) -> llama.Extra:
-    """As llama-quantize hands a matrix to the library."""
-    return llama.Extra(
-        {name: importance.weights(name) for name in importance.sums},
-        [
-            ("quantize.imatrix.file", importance.name),
-            *(("quantize.imatrix.dataset", name) for name in importance.datasets[:1]),
-            ("quantize.imatrix.entries_count", len(importance.sums)),
-            *(("quantize.imatrix.chunks_count", count) for count in (importance.chunks,) if count),
-        ],
-    )
 
 
 def check_blind(recipe: str, model: Model) -> None:
@@ -148,7 +130,7 @@ def without(importance: Importance, *names: str) -> Importance:
 def test_weights_without_an_entry_are_quantized_without_and_told(models: Models) -> None:
     model = models["E2B", False, True]
     importance = without(model.importance, "blk.2.attn_k.weight", "blk.0.proj.weight")
-    expected = llama.quantized(model.whole, "Q4_K_M", extra(importance))
+    expected = llama.quantized(model.whole, "Q4_K_M", llama.guided_by(importance))
     assert converted(model.folder, "Q4_K_M", Guidance(importance=importance)).read_bytes() == expected.read_bytes()
     options = convert.Options(guidance=Guidance(importance=importance))
     (said,) = convert.plan(model.folder, "Q4_K_M", options).warnings
@@ -208,5 +190,5 @@ def test_both_formats_of_a_matrix_give_llama_quantize_s_bytes(legacy: bool, mode
     }
     write = importances.write_legacy if legacy else importances.write
     found = imatrix.read(str(write(tmp_path / f"{'long' * 30}.im", entries, "x" * 200)))
-    expected = llama.quantized(model.whole, "Q4_0", extra(found))
+    expected = llama.quantized(model.whole, "Q4_0", llama.guided_by(found))
     assert converted(model.folder, "Q4_0", Guidance(importance=found)).read_bytes() == expected.read_bytes()

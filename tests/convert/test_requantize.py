@@ -1,7 +1,9 @@
 """A GGUF in 16 or 32 bits is quantized to llama-quantize's bytes, and what can't be is told in one sentence."""
 
 import shutil
+from dataclasses import replace
 from hashlib import sha256
+from itertools import cycle
 from pathlib import Path
 from threading import Event
 
@@ -9,16 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from g4convert import convert, gguf, provenance, requantize
+from g4convert import convert, gguf, imatrix, provenance, requantize
+from g4convert.choice import Guidance, guidance
 from g4convert.gguf import Value
+from g4convert.imatrix import Importance
 from g4convert.recipes import RECIPES
 from g4local import __version__
 from g4local.core.errors import BadCheckpoint, BadGguf, Cancelled, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from tests import checkpoints, media_checkpoints
-from tests.convert import family, llama, rewriting
+from tests.convert import family, importances, llama, rewriting
 
 EXACTLY = convert.Options(threads=2, reproducible=True)
+NAMES = ("moe", "odd", "ple", "drafter")
+GUIDED = tuple(name for name in family.QUANTIZED if name not in (*family.SLOW, *family.SAMPLE))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +52,53 @@ def made(path: Path, recipe: str, target: Path, options: convert.Options = EXACT
 
 
 @pytest.mark.parametrize("recipe", family.SAMPLE)
-@pytest.mark.parametrize("name", ["moe", "odd", "ple", "drafter"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_bytes_are_llama_quantize_s(name: str, recipe: str, sources: dict[str, Path], tmp_path: Path) -> None:
     expect_the_same(sources[name], recipe, tmp_path)
+
+
+@pytest.mark.parametrize(("recipe", "name"), [*zip(GUIDED, cycle(NAMES))])
+def test_an_importance_matrix_is_followed_as_llama_quantize_does(
+    recipe: str, name: str, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    importance = matrix(sources[name], tmp_path)
+    theirs = llama.quantized(sources[name], recipe, llama.guided_by(importance), tmp_path / "theirs.gguf")
+    options = replace(EXACTLY, guidance=Guidance(importance=importance))
+    assert made(sources[name], recipe, tmp_path / "ours.gguf", options).read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("recipe", family.QUANTIZED)
+def test_every_recipe_has_llama_quantize_s_bytes_from_every_type(
+    recipe: str, name: str, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    test_an_importance_matrix_is_followed_as_llama_quantize_does(recipe, name, sources, tmp_path)
+    if llama.refuses(sources[name], recipe):
+        expect_failure(sources[name], recipe, UsageError, "needs an importance matrix")
+    else:
+        expect_the_same(sources[name], recipe, tmp_path)
+
+
+def matrix(source: Path, folder: Path) -> Importance:
+    """An importance matrix for a GGUF."""
+    entries = family.importance(requantize.plan(source, "Q8_0"))
+    return imatrix.read(str(importances.write(folder / "some.imatrix", entries)))
+
+
+def test_types_given_by_hand_are_taken_as_llama_quantize_does(sources: dict[str, Path], tmp_path: Path) -> None:
+    extra = llama.Extra(tensor_types=[("attn_v", "Q5_K"), ("blk.0.ffn_up", "Q8_0")], embedding="Q4_0")
+    theirs = llama.quantized(sources["ple"], "Q4_K_M", extra, tmp_path / "theirs.gguf")
+    by_hand = guidance(["attn_v=q5_k", "blk.0.ffn_up=q8_0"], "q4_0")
+    ours = made(sources["ple"], "Q4_K_M", tmp_path / "ours.gguf", replace(EXACTLY, guidance=by_hand))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_what_is_quantized_already_may_be_kept_by_hand(sources: dict[str, Path], tmp_path: Path) -> None:
+    mixed = llama.quantized(sources["ple"], "BF16", llama.Extra(embedding="Q8_0"), tmp_path / "mixed.gguf")
+    theirs = llama.quantized(mixed, "Q4_K_M", llama.Extra(embedding="Q8_0"), tmp_path / "theirs.gguf")
+    options = replace(EXACTLY, guidance=guidance([], "Q8_0"))
+    assert made(mixed, "Q4_K_M", tmp_path / "ours.gguf", options).read_bytes() == theirs.read_bytes()
 
 
 def test_parts_of_a_model_are_read_as_one(sources: dict[str, Path], tmp_path: Path) -> None:
