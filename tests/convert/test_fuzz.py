@@ -1,7 +1,11 @@
 """Thousands of damaged files: each is our error or a success that verifies, and no file is left behind."""
 
+import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +23,7 @@ from g4local.backend import header
 from g4local.core.errors import G4Error, UnusableFile
 from g4local.core.progress import silent
 from tests import checkpoints, media_checkpoints
+from tests.conftest import ROOT
 from tests.convert import mutations
 
 SMALL = {"num_hidden_layers": 2, "layer_types": "sf", "hidden_size": 32, "intermediate_size": 32, "head_dim": 8}
@@ -109,6 +114,57 @@ def test_a_damaged_checkpoint_is_told_or_converted(batch: int, sources: dict[str
     assert min(counts[True], counts[False]) >= BATCH // 20, "neither kind is rare"
 
 
+class Engine:
+    """The engine's reader in a process of its own, as it always is: ggml reads the header, and might take us along."""
+
+    def __init__(self) -> None:
+        places = os.pathsep.join(str(ROOT / folder) for folder in ("", "converters", "tui"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _READER],
+            env={**os.environ, "PYTHONPATH": places},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def read(self, path: Path) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, f"the reader died: {self._process.wait()}"
+        message, hint = json.loads(answer)
+        if message:
+            raise UnusableFile(message, hint)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+_READER = """
+import json, sys
+from pathlib import Path
+from g4local.backend import header
+from g4local.core.errors import UnusableFile
+for line in sys.stdin:
+    told = ("", "")
+    try:
+        header.read(Path(line.rstrip()))
+    except UnusableFile as error:
+        told = (error.message, error.hint)
+    print(json.dumps(told), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    reader = Engine()
+    yield reader
+    reader.close()
+
+
 @pytest.fixture(scope="module")
 def files(sources: dict[str, Path]) -> list[Path]:
     """GGUFs of the checkpoints, quantized and not."""
@@ -120,7 +176,7 @@ def files(sources: dict[str, Path]) -> list[Path]:
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_a_damaged_gguf_is_told_or_read(batch: int, files: list[Path], tmp_path: Path) -> None:
+def test_a_damaged_gguf_is_told_or_read(batch: int, files: list[Path], engine: Engine, tmp_path: Path) -> None:
     """By the converter's reader, whole and without its long arrays, by the engine's, and by `quantize`."""
     starts = {path: gguf.read(path).data_start for path in files}
     for seed in range(batch * BATCH, (batch + 1) * BATCH):
@@ -130,7 +186,7 @@ def test_a_damaged_gguf_is_told_or_read(batch: int, files: list[Path], tmp_path:
         path.write_bytes(mutations.gguf(source.read_bytes(), starts[source], random))
         case = f"seed {seed}: {source.name}"
         with in_time(case):
-            for read in (gguf.read, partial(gguf.read, longest=0), header.read):
+            for read in (gguf.read, partial(gguf.read, longest=0), engine.read):
                 expect_read_or_told(partial(read, path), case)
             recipe = random.choice(RECIPES[1:])
             expect_read_or_told(partial(requantize.requantize, path, target, recipe, silent, Event()), case)
