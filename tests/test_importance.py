@@ -10,16 +10,20 @@ import gguf
 import numpy as np
 import pytest
 
-from g4convert import imatrix, imatrix_writer
+from g4convert import convert, imatrix, imatrix_writer
+from g4convert.choice import Guidance
 from g4convert.gguf import string
 from g4convert.imatrix import Importance
+from g4convert.recipes import RECIPES
 from g4local import importance, texts
 from g4local.backend.measures import SUMMED_CHUNKS, Reading
 from g4local.backend.measuring import Process
 from g4local.core.errors import Cancelled, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.importance import Request
-from tests.conftest import Tiny
+from tests.conftest import ROOT, Tiny
+from tests.convert import llama
+from tests.convert.test_recipes import extra
 
 
 @pytest.fixture
@@ -101,6 +105,28 @@ def test_the_file_is_as_llama_cpps_tool_writes_it(request_: Request) -> None:
     read = imatrix.read(str(request_.target))
     assert read.chunks == result.chunks > 0
     assert read.counts["blk.0.attn_q.weight"].tolist() == [read.chunks * 32]
+
+
+def test_the_demo_model_quantized_with_its_own_matrix_has_llama_quantize_s_bytes(tmp_path: Path) -> None:
+    demo, text, whole = ROOT / "g4local" / "demo", tmp_path / "text.txt", tmp_path / "whole.gguf"
+    text.write_text("The quick brown fox jumps over the lazy dog. " * 20, encoding="utf-8")
+    convert.convert(demo, whole, "BF16", silent, Event(), convert.Options(threads=1, reproducible=True))
+    request = Request(whole, "", texts.read([text]), Reading(chunk_tokens=128, threads=1), tmp_path / "demo.imatrix")
+    importance.compute(request, importance.begun(request), Process(), silent, Event())
+    matrix = imatrix.read(str(request.target))
+    made = {}
+    for name, guidance in (("plain", Guidance()), ("guided", Guidance(importance=matrix))):
+        options = convert.Options(threads=1, guidance=guidance, reproducible=True)
+        convert.convert(demo, tmp_path / name, "Q4_K_M", silent, Event(), options)
+        made[name] = (tmp_path / name).read_bytes()
+    expected = llama.quantized(whole, RECIPES["Q4_K_M"].file_type, extra(matrix))
+    assert made["guided"] == expected.read_bytes()
+    weights = {name: reader_bytes(tmp_path / name, "blk.0.ffn_up.weight") for name in made}
+    assert weights["plain"] != weights["guided"]
+
+
+def reader_bytes(path: Path, name: str) -> bytes:
+    return next(tensor.data.tobytes() for tensor in gguf.GGUFReader(path).tensors if tensor.name == name)
 
 
 def test_several_texts_are_read_as_one(tmp_path: Path) -> None:
