@@ -14,7 +14,6 @@ from g4convert import convert, imatrix, imatrix_writer
 from g4convert.choice import Guidance
 from g4convert.gguf import string
 from g4convert.imatrix import Importance
-from g4convert.recipes import RECIPES
 from g4local import importance, texts
 from g4local.backend.measures import SUMMED_CHUNKS, Reading
 from g4local.backend.measuring import Process
@@ -23,7 +22,6 @@ from g4local.core.progress import Progress, silent
 from g4local.importance import Request
 from tests.conftest import ROOT, Tiny
 from tests.convert import llama
-from tests.convert.test_recipes import extra
 
 
 @pytest.fixture
@@ -119,7 +117,7 @@ def test_the_demo_model_quantized_with_its_own_matrix_has_llama_quantize_s_bytes
         options = convert.Options(threads=1, guidance=guidance, reproducible=True)
         convert.convert(demo, tmp_path / name, "Q4_K_M", silent, Event(), options)
         made[name] = (tmp_path / name).read_bytes()
-    expected = llama.quantized(whole, RECIPES["Q4_K_M"].file_type, extra(matrix))
+    expected = llama.quantized(whole, "Q4_K_M", llama.guided_by(matrix))
     assert made["guided"] == expected.read_bytes()
     weights = {name: reader_bytes(tmp_path / name, "blk.0.ffn_up.weight") for name in made}
     assert weights["plain"] != weights["guided"]

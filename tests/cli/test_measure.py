@@ -33,6 +33,10 @@ def test_a_matrix_is_computed_and_its_path_is_the_answer(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.imatrix.gguf", "text.txt"]
     assert not list(Path(environment["G4LOCAL_HOME"]).rglob("*BF16*"))
     told(g4local("imatrix", "demo", str(text), cwd=tmp_path), 2)
+    guided = g4local("convert", str(DEMO), "--imatrix", "demo.imatrix.gguf", "-o", "guided.gguf", cwd=tmp_path)
+    assert guided.returncode == 0, guided.stderr
+    keys = json.loads(g4local("show", "guided.gguf", "--json", cwd=tmp_path).stdout)["keys"]
+    assert keys["quantize.imatrix.chunks_count"] == found.chunks
     finished = g4local("imatrix", "demo", str(text), "--ctx", "128", "--force", "--json", cwd=tmp_path)
     answer = json.loads(finished.stdout)
     assert (answer["path"], answer["chunks"], answer["weights"]) == ("demo.imatrix.gguf", found.chunks, len(found.sums))
