@@ -146,9 +146,16 @@ def content_key(folder: Path, memo: Path, report: Report, cancel: Event) -> str:
     return whole.hexdigest()
 
 
-def file_hash(path: Path, paths: Paths, report: Report, cancel: Event) -> str:
-    """A file's SHA-256 in hex, remembered for as long as its size and time stay."""
-    return _hashes([path], paths.cache / _HASHES, report, cancel)[path]
+def gguf_hash(path: Path, paths: Paths, report: Report, cancel: Event) -> str:
+    """A GGUF's SHA-256 in hex, remembered for as long as its size and time stay; of several files, that of theirs.
+
+    ModelNotFound or BadGguf when it is none.
+    """
+    from g4convert import shards
+
+    files = [file.path for file in shards.read(path, 0)]
+    hashes = list(_hashes(files, paths.cache / _HASHES, report, cancel).values())
+    return hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest()
 
 
 def _converted(model: Model, recipe: str, paths: Paths, report: Report, cancel: Event) -> Path:

@@ -112,5 +112,5 @@ def forget(model: Path) -> None:
 
 
 def _file(path: Path, paths: Paths, report: Report, cancel: Event) -> dict[str, Json]:
-    digest = library.file_hash(path, paths, report, cancel)
+    digest = library.gguf_hash(path, paths, report, cancel)
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}

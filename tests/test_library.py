@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 
@@ -12,9 +13,11 @@ from g4convert import gguf, writer
 from g4convert.plan import Plan
 from g4convert.recipes import RECIPES
 from g4local import library
-from g4local.core.errors import Cancelled, ModelNotFound, UsageError
+from g4local.core.errors import BadGguf, Cancelled, ModelNotFound, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.settings import Paths, paths
+from tests.conftest import Tiny
+from tests.convert import rewriting
 
 
 @pytest.fixture
@@ -134,3 +137,21 @@ def test_hashing_can_be_cancelled(folder: Path, places: Paths) -> None:
     cancel.set()
     with pytest.raises(Cancelled):
         library.content_key(folder, places.cache / "hashes.json", silent, cancel)
+
+
+def test_a_gguf_has_the_hash_of_its_file_and_one_of_several_files_changes_with_each(
+    tiny: Tiny, places: Paths, tmp_path: Path
+) -> None:
+    def digest(path: Path) -> str:
+        return library.gguf_hash(path, places, silent, Event())
+
+    whole = tiny("dense")
+    assert digest(whole) == sha256(whole.read_bytes()).hexdigest()
+    first = rewriting.write(whole, tmp_path / "model-{:05}-of-00002.gguf", parts=2)
+    before = digest(first)
+    second = tmp_path / "model-00002-of-00002.gguf"
+    second.write_bytes(second.read_bytes()[:-1] + b"\1")
+    assert digest(first) != before
+    (tmp_path / "none").write_bytes(b"GGUF")
+    with pytest.raises(BadGguf):
+        digest(tmp_path / "none")

@@ -74,7 +74,7 @@ def imatrix(
         interruptible(cancel),
         library.borrowed(found, _BASE, places, bar.report, cancel) as gguf,
     ):
-        digest = library.file_hash(gguf, places, bar.report, cancel)
+        digest = library.gguf_hash(gguf, places, bar.report, cancel)
         request = importance.Request(gguf, digest, content, flags.reading, target)
         so_far = importance.begun(request)
         if so_far.chunks:
