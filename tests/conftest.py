@@ -1,13 +1,16 @@
 """What every test shares: nothing of this machine is read or written, and the network stays off."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
+import llama_cpp.llama_cpp as llama
 import pytest
 
 from g4convert.convert import Options, convert
+from g4local.backend.log import listen
+from g4local.backend.vocabulary import Vocabulary
 from g4local.core.progress import silent
 from tests import checkpoints
 
@@ -48,3 +51,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         return target
 
     return made
+
+
+@pytest.fixture(scope="session")
+def real(gemma4_vocab_path: Path) -> Iterator[Vocabulary]:
+    """Gemma 4's own vocabulary."""
+    listen()
+    params = llama.llama_model_default_params()
+    params.vocab_only = True
+    model = llama.llama_model_load_from_file(bytes(gemma4_vocab_path), params)
+    yield Vocabulary(model)
+    llama.llama_model_free(model)

@@ -77,7 +77,8 @@ class Matcher:
     def _check(self) -> None:
         if self._matcher.is_error():
             reason = self._matcher.get_error().strip().split("\n")[0]
-            raise EngineError(f"The answer can't be held to its grammar any longer: {reason}.", "Make it simpler.")
+            told = "nothing fits it" if reason.startswith("NoExtension") else reason
+            raise EngineError(f"The answer can't be held to its grammar any longer: {told}.", "Change the grammar.")
 
 
 @dataclass(frozen=True, slots=True)

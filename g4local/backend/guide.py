@@ -109,7 +109,7 @@ class Guide:
         flags[list(self._welcome())] = True
         tokens = np.flatnonzero(flags).astype(np.int32)
         if not tokens.size:
-            raise EngineError("The grammar leaves no token that could come next.", "It may ask for what can't be.")
+            raise EngineError("The answer can't be held to its grammar: nothing fits it.", "Change the grammar.")
         return tokens
 
     def _welcome(self) -> set[int]:

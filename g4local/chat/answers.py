@@ -43,6 +43,7 @@ def value_of(text: str) -> Json:
 def complaint(constraint: Constraint, answer: str) -> str | None:
     """What is wrong with an answer, in words; None when nothing is, or when only the grammar can tell."""
     from jsonschema.exceptions import best_match
+    from referencing.exceptions import Unresolvable
 
     if constraint.kind != "schema":
         return None
@@ -51,6 +52,8 @@ def complaint(constraint: Constraint, answer: str) -> str | None:
         error = best_match(_validator(json.loads(constraint.text)).iter_errors(value))
     except RecursionError:
         return "it is too deeply nested"
+    except Unresolvable as error:
+        return f"the schema refers to {error.ref!r}, which is not in it"
     except ValueError as error:
         return f"it is no JSON: {error}"
     return None if error is None else _shortened(f"{error.json_path}: {error.message}")

@@ -145,8 +145,8 @@ class _Grammar:
         if most == 0:
             return ""
         item = self._value(schema.get("items"), depth + 1, root)
-        more = f'("," {item}){{{max(least - 1, 0)},{"" if most is None else most - 1}}}'
-        return f"({item} {more}){'' if least else '?'} "
+        more = "" if most == 1 else f'("," {item}){{{max(least - 1, 0)},{"" if most is None else most - 1}}}'
+        return f"({_sequence(item, more)}){'' if least else '?'} "
 
     def _map(self, value: str) -> str:
         """Pairs of any keys."""

@@ -16,6 +16,8 @@ from g4local.core.errors import G4Error, UsageError
 from g4local.tools.registry import available
 
 _MOST_TOKENS = 2**31 - 1
+_COUNTS = ("max_tokens", "think_budget")
+"""Settings of a conversation that are numbers of tokens."""
 _WHOLE = ("top_k", "seed")
 """Fields of Sampling that are whole numbers."""
 
@@ -89,8 +91,9 @@ class Session:
             self._talk.options = replace(options, system="" if none else value)
         elif name == "stats":
             self._stats = _switch(value, self._stats)
-        elif name == "max_tokens":
-            self._talk.options = replace(options, max_tokens=int(_number(name, value, 0, _MOST_TOKENS, whole=True)))
+        elif name in _COUNTS:
+            count: dict[str, Any] = {name: int(_number(name, value, 0, _MOST_TOKENS, whole=True))}
+            self._talk.options = replace(options, **count)
         else:
             low, high = RANGES[name]
             is_drawn = name == "seed" and none
@@ -148,7 +151,7 @@ class Session:
         options = self._talk.options
         return {
             "system": options.system,
-            "max_tokens": options.max_tokens,
+            **{name: getattr(options, name) for name in _COUNTS},
             "stats": "on" if self._stats else "off",
             **{name: getattr(options.sampling, name) for name in RANGES},
         }

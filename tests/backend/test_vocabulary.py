@@ -1,32 +1,18 @@
 """Prompts become the token ids that they should, and text stays text."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import llama_cpp.llama_cpp as llama
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.log import listen
 from g4local.backend.vocabulary import Utf8Text, Vocabulary
 from g4local.core.prompt import Segment
 from tests.backend.conftest import Loader
 from tests.backend.prompts import special
 
 MARKUP = ("<|turn>", "<turn|>", "<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", '<|"|>', "<bos>", "<eos>")
-
-
-@pytest.fixture(scope="module")
-def real(gemma4_vocab_path: Path) -> Iterator[Vocabulary]:
-    """Gemma 4's own vocabulary."""
-    listen()
-    params = llama.llama_model_default_params()
-    params.vocab_only = True
-    model = llama.llama_model_load_from_file(bytes(gemma4_vocab_path), params)
-    yield Vocabulary(model)
-    llama.llama_model_free(model)
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ TURN: list[Event] = [
 ]
 
 
-def finished(reason: FinishReason, *, context_full: bool = False) -> Outcome:
-    return Outcome(finished=TurnFinished(reason, Usage(), Timing(), 1, context_full))
+def finished(reason: FinishReason, *, context_full: bool = False, unsatisfied: bool = False) -> Outcome:
+    return Outcome(finished=TurnFinished(reason, Usage(), Timing(), 1, context_full, unsatisfied))
 
 
 def test_a_turn_is_gathered_whole() -> None:
@@ -71,6 +71,8 @@ def test_an_error_keeps_what_came_before_it() -> None:
         (finished("stop"), 0),
         (finished("length"), 6),
         (finished("length", context_full=True), 5),
+        (finished("length", context_full=True, unsatisfied=True), 6),
+        (finished("stop", unsatisfied=True), 6),
         (finished("cancelled"), 130),
         (finished("tool_calls"), 1),
         (replace(finished("stop"), malformed=True), 1),
