@@ -59,7 +59,7 @@ def gaps(tensors: Sequence[Weighted], importance: Importance) -> tuple[str, ...]
             f"{_some(silent)}."
         )
     if any(unreached.values()):
-        listed = [f"{name} ({', '.join(map(str, experts))})" for name, experts in unreached.items() if experts]
+        listed = [f"{name} (number {', '.join(map(str, experts))})" for name, experts in unreached.items() if experts]
         told.append(f"No token reached some experts, all of whose columns count the same: {_some(listed)}.")
     return tuple(told)
 

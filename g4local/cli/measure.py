@@ -148,6 +148,6 @@ def _unreached(result: "Importance") -> dict[str, tuple[int, ...]]:
 
 def _warn_of_unreached(result: "Importance") -> None:
     if weights := _unreached(result):
-        named = ", ".join(f"{name} ({len(experts)})" for name, experts in list(weights.items())[:_NAMED])
+        named = ", ".join(f"{name} ({len(experts)} of them)" for name, experts in list(weights.items())[:_NAMED])
         more = f" and {len(weights) - _NAMED} weights more" if len(weights) > _NAMED else ""
         output.warning(f"No token reached some experts of {named}{more}; they count alike. More text reaches more.")
