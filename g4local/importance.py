@@ -57,8 +57,11 @@ class Request:
 def begun(request: Request) -> Importance:
     """What an earlier run left of this very request; without chunks when there is nothing.
 
-    UsageError when the target has no folder.
+    UsageError when the target has no folder, or is one of the files that are read.
     """
+    read = {Path(name).resolve() for name in (*request.texts.names, str(request.model))}
+    if request.target.resolve() in read:
+        raise UsageError(f"{request.target} is one of the files that are read.", "Give another name with -o.")
     if not request.target.parent.is_dir():
         raise UsageError(f"There is no folder {request.target.parent}.", "Create it, or choose another place.")
     try:

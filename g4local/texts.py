@@ -22,9 +22,18 @@ class Texts:
         return sha256(self.content.encode()).hexdigest()
 
 
-def read(paths: Sequence[Path]) -> Texts:
-    """Read files of text in UTF-8; UsageError when one can't be read or is none."""
-    return Texts(tuple(map(str, paths)), "".join(map(_read, paths)))
+def read(paths: Sequence[Path], fewest_tokens: int = 0) -> Texts:
+    """Read files of text in UTF-8; UsageError when one can't be read or is none.
+
+    Also when all are too short to be `fewest_tokens` in any vocabulary: a token has a byte at least.
+    """
+    texts = Texts(tuple(map(str, paths)), "".join(map(_read, paths)))
+    nbytes = len(texts.content.encode())
+    if nbytes + 1 < fewest_tokens:
+        raise UsageError(
+            f"A text of {nbytes} bytes is too short: a chunk has {fewest_tokens} tokens.", "Give more text."
+        )
+    return texts
 
 
 def _read(path: Path) -> str:

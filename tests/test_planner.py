@@ -116,7 +116,7 @@ def test_what_can_not_be_planned_is_an_error(tmp_path: Path) -> None:
             planner.of_gguf(Gguf(**{**fields_of(header), "keys": keys}), "x", "Q4_K_M")
     with pytest.raises(ModelNotFound, match="no size 'e3b'"):
         planner.of_size("e3b", "Q4_K_M")
-    with pytest.raises(UsageError, match="no recipe 'Q9'"):
+    with pytest.raises(UsageError, match="no quant 'Q9'"):
         planner.of_size("e2b", "Q9")
 
 

@@ -76,7 +76,10 @@ def choose(recipe: Recipe, tensors: Sequence[Sized], model: Traits, given: Guida
         return [TYPES["F32" if _is_exact(tensor) else recipe.base] for tensor in tensors]
     for entry in given.overrides:
         if not any(is_quantized(tensor) and entry.pattern.search(tensor.name) for tensor in tensors):
-            raise UsageError(f"{entry.said!r} means no tensor that is quantized.", "`--plan` lists the names.")
+            raise UsageError(
+                f"{entry.said!r} means no tensor that is quantized.",
+                "Norms and vectors never are; `--plan` lists the names.",
+            )
     chooser = _Chooser(recipe, tensors, replace(model, guided=model.guided or given.importance is not None))
     chosen = []
     for tensor in tensors:
@@ -88,6 +91,19 @@ def choose(recipe: Recipe, tensors: Sequence[Sized], model: Traits, given: Guida
             wanted = _given(tensor, given) or TYPES[chooser.type(tensor)]
             chosen.append(_fitting(wanted, tensor))
     return chosen
+
+
+def unfitting(tensors: Sequence[Sized], types: Sequence[TensorType], given: Guidance) -> tuple[str, ...]:
+    """One sentence on tensors that were given a type which does not fit their rows, and have another."""
+    others = [
+        f"{tensor.name} ({kind.name})"
+        for tensor, kind in zip(tensors, types, strict=True)
+        if is_quantized(tensor) and (wanted := _given(tensor, given)) and kind != wanted
+    ]
+    if not others:
+        return ()
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return (f"The type given does not fit the rows of {others[0]}{more}, which has the next one that does.",)
 
 
 def is_quantized(tensor: Sized) -> bool:

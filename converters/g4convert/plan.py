@@ -210,7 +210,8 @@ def _placed(matched: Match, recipe: Recipe, types: Sequence[TensorType], given: 
         entries.append(entry)
         offset = padded(offset + entry.nbytes)
     warnings = weighting.gaps(entries, importance) if importance else ()
-    return Plan(recipe, tuple(entries), matched.skipped, rounds, warnings)
+    unfitting = choice.unfitting([rule for rule, _ in matched.pairs], types, given)
+    return Plan(recipe, tuple(entries), matched.skipped, rounds, (*unfitting, *warnings))
 
 
 def _quantized_order(matched: Match) -> Match:

@@ -6,6 +6,7 @@ Gemma 4 family, in that order: for each tensor the first one that holds is taken
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from g4convert.quants import FLOATS, NEEDS_IMPORTANCE, TYPES, USES_IMPORTANCE, Role
 from g4local.core.errors import UsageError
@@ -314,5 +315,7 @@ RECIPES = {
 def find(name: str) -> Recipe:
     """A recipe by its name; UsageError for an unknown one."""
     if name not in RECIPES:
-        raise UsageError(f"There is no recipe {name!r}.", f"Recipes: {', '.join(RECIPES)}.")
+        near = get_close_matches(name, RECIPES, n=3)
+        meant = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"There is no quant {name!r}.", f"{meant}`g4local quants` lists them.")
     return RECIPES[name]

@@ -71,15 +71,16 @@ def expect_enough(recipe: Recipe, tensors: Sequence[Weighted], given: Guidance) 
         return
     first = lacking[0]
     if given.importance is None:
+        what = first.type.name if given.overrides or given.embedding else recipe.name
         raise UsageError(
-            f"{recipe.name} needs an importance matrix: {len(lacking)} tensors, such as {first.name!r}, become "
+            f"{what} needs an importance matrix: {len(lacking)} tensors, such as {first.name!r}, become "
             f"{first.type.name}.",
-            "Give one with --imatrix, or take a larger recipe.",
+            "Give one with --imatrix to `convert` or `quantize`, or take a larger quant.",
         )
     raise UsageError(
         f"The importance matrix says nothing of {first.name!r} (and {len(lacking) - 1} more), which {first.type.name} "
         "needs.",
-        "Give them another type with --tensor-type, or take a larger recipe.",
+        "Give them another type with --tensor-type, or take a larger quant.",
     )
 
 

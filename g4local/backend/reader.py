@@ -65,7 +65,8 @@ class Reader:
         tokens = self._vocabulary.document(text, parse_special=self._reading.parse_special)
         if len(tokens) < size:
             raise UsageError(
-                f"The text has only {len(tokens)} tokens; a chunk has {size}.", "Give more text, or a smaller --ctx."
+                f"The text has too few tokens, {len(tokens)}: a chunk has {size}.",
+                "Give more text; `imatrix` and `compare` also take smaller chunks (--ctx).",
             )
         return [tokens[start : start + size] for start in range(0, len(tokens) - size + 1, size)]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from g4convert.recipes import RECIPES
-from g4local.backend.measures import Reading
+from g4local.backend.measures import CHUNK_TOKENS, Reading
 from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
 from g4local.core.errors import G4Error, UsageError
@@ -144,14 +144,19 @@ def carry_out(wanted: Conversion, source: Source) -> None:
         beside = library.beside(target, wanted.recipe, towers.type)
         expect_free(beside, wanted.force)
         choices = replace(choices, mmproj=beside, mmproj_type=towers.type)
-    text = texts.read([wanted.receipt]) if wanted.receipt else None
+    text = texts.read([wanted.receipt], CHUNK_TOKENS) if wanted.receipt else None
     receipt = None
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
         done = source.write(target, wanted.recipe, bar.report, cancel, choices)
         receipts.forget(done.path)
-        if text:
-            receipt = _receipt(done.path, source.model, text, bar, cancel)
+        try:
+            receipt = _receipt(done.path, source.model, text, bar, cancel) if text else None
+        except G4Error:
+            bar.stop()
+            _tell(done, source.warnings, None, wanted.as_json)
+            output.note("Only the receipt is missing; `g4local compare --save` makes one.")
+            raise
     _tell(done, source.warnings, receipt, wanted.as_json)
 
 
@@ -181,14 +186,9 @@ def _receipt(made: Path, source: "Model", text: "Texts", bar: output.Bar, cancel
     from g4local import library, receipts
 
     places = paths(environ)
-    try:
-        with library.borrowed(source, "BF16", places, bar.report, cancel) as base:
-            receipt = receipts.made(receipts.Request(made, base, text, Reading()), places, bar.report, cancel)
-        receipts.keep(receipt, made)
-    except G4Error:
-        bar.stop()
-        output.note(f"{made} is written; only its receipt is not.")
-        raise
+    with library.borrowed(source, "BF16", places, bar.report, cancel) as base:
+        receipt = receipts.made(receipts.Request(made, base, text, Reading()), places, bar.report, cancel)
+    receipts.keep(receipt, made)
     return receipt
 
 
@@ -223,7 +223,9 @@ def _print_plans(plan: "Plan", towers: "Plan | None", as_json: bool) -> None:
                 for tensor in each.tensors
             ],
         )
-        output.note(f"{each.recipe.name}: {len(each.tensors)} tensors, {output.human_bytes(each.nbytes)}")
+        types = Counter(tensor.type.name for tensor in each.tensors)
+        counts = ", ".join(f"{count} {name}" for name, count in types.most_common())
+        output.note(f"{each.recipe.name}: {len(each.tensors)} tensors, {output.human_bytes(each.nbytes)} ({counts})")
     if plan.skipped and not towers:
         output.note(f"Left out: {len(plan.skipped)} tensors.")
 

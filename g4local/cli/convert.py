@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4local.cli import conversion, options
-from g4local.core.errors import ModelNotFound
+from g4local.core.errors import ModelNotFound, UsageError
 
 if TYPE_CHECKING:
     from g4convert.mmproj import Senses
@@ -33,12 +33,20 @@ def convert(
 ) -> None:
     """Turn a Gemma 4 checkpoint into a GGUF, and its towers into another; prints the paths."""
     from g4convert import convert as converter
+    from g4convert.mmproj import TYPES
     from g4local import library
 
+    if folder.is_file():
+        raise UsageError(
+            f"{folder} is a file.", "`convert` takes the folder that holds config.json; `quantize` takes a GGUF."
+        )
     if not folder.is_dir():
         raise ModelNotFound(
-            f"There is no folder {folder}.", "Give the folder that holds config.json and *.safetensors."
+            f"There is no folder {folder}.",
+            "Give a folder that holds config.json and *.safetensors; nothing is downloaded in this version.",
         )
+    if mmproj_type.upper() not in TYPES:
+        raise UsageError(f"There is no type {mmproj_type!r} for a file of towers.", f"Types: {', '.join(TYPES)}.")
     senses = None if mmproj is False else converter.senses(folder)
     kind = mmproj_type.upper()
     towers = conversion.Towers(kind, partial(converter.plan_towers, folder, kind))

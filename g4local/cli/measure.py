@@ -11,6 +11,7 @@ import typer
 from g4local.backend.measures import CHUNK_TOKENS, FEWEST_TOKENS, Reading
 from g4local.cli import completion, conversion, options, output
 from g4local.cli.interrupts import interruptible
+from g4local.core.errors import Cancelled
 from g4local.core.messages import Json
 from g4local.settings import paths
 
@@ -65,7 +66,7 @@ def imatrix(
 
     places = paths(environ)
     found = library.find(model, places)
-    content = textfiles.read(texts)
+    content = textfiles.read(texts, flags.ctx)
     target = target or Path(f"{found.name}.imatrix.gguf")
     conversion.expect_free(target, force)
     cancel = Event()
@@ -80,7 +81,10 @@ def imatrix(
         if so_far.chunks:
             bar.stop()
             output.note(f"Going on after {so_far.chunks} chunks that were read before.")
-        result = importance.compute(request, so_far, Process(places.logs), bar.report, cancel)
+        try:
+            result = importance.compute(request, so_far, Process(places.logs), bar.report, cancel)
+        except Cancelled:
+            raise Cancelled("Stopped.", "The same command goes on where the last ten chunks were kept.") from None
     if flags.as_json:
         output.json_line(_object(target, result))
     else:
@@ -113,7 +117,7 @@ def compare(
 
     places = paths(environ)
     found, other = library.find(model, places), library.find(base, places)
-    content = textfiles.read(texts)
+    content = textfiles.read(texts, flags.ctx)
     cancel = Event()
     with (
         output.Bar() as bar,
@@ -121,6 +125,10 @@ def compare(
         library.borrowed(other, _BASE, places, bar.report, cancel) as original,
     ):
         gguf = library.gguf(found, None, places, bar.report, cancel)
+        if original.stat().st_size < gguf.stat().st_size:
+            output.warning(
+                f"{original.name} is smaller than {gguf.name}: what was quantized comes first, its base after."
+            )
         request = receipts.Request(gguf, original, content, flags.reading)
         receipt = receipts.made(request, places, bar.report, cancel)
     if save:

@@ -81,7 +81,7 @@ def constraint(request: Request) -> Constraint | None:
     if len(asked) > 1:
         raise UsageError("An answer is held to one of --schema, --regex and --grammar.", "Give one of them.")
     if request.schema is not None:
-        is_json = request.schema.lstrip().startswith("{")
+        is_json = request.schema.lstrip().startswith(("{", "["))
         wanted = schema(request.schema if is_json else _text(Path(request.schema)))
     elif request.regex is not None:
         wanted = Constraint("regex", request.regex)

@@ -56,3 +56,13 @@ def test_a_file_is_not_written_over_itself(g4local: Run, wide: Path) -> None:
     before = wide.read_bytes()
     assert "files that are read" in told(g4local("quantize", str(wide), "-o", str(wide), "--force"), 2)
     assert wide.read_bytes() == before
+
+
+def test_a_source_that_is_no_folder_is_told_what_to_do_with_it(g4local: Run, tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF")
+    refused = g4local("convert", str(file))
+    assert "is a file" in told(refused, 2) and "`quantize` takes a GGUF" in refused.stderr
+    assert "nothing is downloaded" in g4local("convert", "google/gemma-4-E2B-it").stderr
+    assert "towers" in told(g4local("convert", str(DEMO), "--mmproj-type", "Q4_0", "--plan"), 2)
+    assert "Q4_K_M" in g4local("convert", str(DEMO), "--quant", "q4_k", "--plan").stderr

@@ -80,13 +80,16 @@ def test_a_comparison_is_one_line_or_one_object_and_can_be_kept(g4local: Run, te
 
 def test_a_receipt_that_fails_leaves_the_model(g4local: Run, tmp_path: Path) -> None:
     short = tmp_path / "short.txt"
-    short.write_text("hello", encoding="utf-8")
+    short.write_text("How do I convert a checkpoint? " * 20, encoding="utf-8")
     model = tmp_path / "model.gguf"
     finished = g4local("convert", str(DEMO), "-q", "Q8_0", "-o", str(model), "--receipt", str(short), "--json")
-    assert finished.returncode == 2 and finished.stdout == ""
-    assert "is written; only its receipt is not" in finished.stderr
+    answer = json.loads(finished.stdout)
+    assert (finished.returncode, answer["path"], answer["receipt"]) == (2, str(model), None)
+    assert "Only the receipt is missing" in finished.stderr
     assert model.exists() and sorted(path.name for path in tmp_path.iterdir()) == ["model.gguf", "short.txt"]
     model.unlink()
+    short.write_text("hello", encoding="utf-8")
+    assert "too short" in told(g4local("convert", str(DEMO), "-o", str(model), "--receipt", str(short)), 2)
     told(g4local("convert", str(DEMO), "-o", str(model), "--receipt", str(tmp_path / "none")), 2)
     assert not model.exists()
 
@@ -97,3 +100,13 @@ def test_what_makes_no_sense_is_told(g4local: Run, text: Path, tmp_path: Path) -
     told(g4local("imatrix", "demo", str(text), "-o", str(tmp_path / "none" / "x")), 2)
     told(g4local("compare", "demo", "nothing", str(text)), 3)
     assert "tokens" in told(g4local("compare", "demo", "demo", str(text), "--ctx", "2000"), 2)
+    before = text.read_bytes()
+    assert "files that are read" in told(g4local("imatrix", "demo", str(text), "-o", str(text), "--force"), 2)
+    assert text.read_bytes() == before
+
+
+def test_a_base_that_is_smaller_than_the_model_is_doubted(g4local: Run, text: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.gguf"
+    g4local("convert", str(DEMO), "-q", "Q2_K", "-o", str(small))
+    assert "is smaller than" in g4local("compare", "demo", str(small), str(text)).stderr
+    assert "is smaller than" not in g4local("compare", str(small), "demo", str(text)).stderr

@@ -230,7 +230,7 @@ def test_a_file_that_came_out_too_short_is_never_kept(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("recipe", "target", "said"),
     [
-        ("Q9_Z", lambda path: path / "out.gguf", "no recipe"),
+        ("Q9_Z", lambda path: path / "out.gguf", "no quant"),
         ("Q8_0", lambda path: path / "missing" / "out.gguf", "no folder"),
         ("Q8_0", lambda path: path, "is a folder"),
         ("Q8_0", lambda path: path / "model" / ".." / "model" / "model.safetensors", "files that are read"),

@@ -107,8 +107,8 @@ def test_what_is_no_override_is_one_sentence(said: str, message: str) -> None:
         (choice.guidance(["attn_x=Q8_0"]), "'attn_x=Q8_0' means no tensor"),
         (choice.guidance(["_norm=Q8_0"]), "'_norm=Q8_0' means no tensor"),
         (choice.guidance(["per_layer_model_proj=Q8_0"]), "means no tensor"),
-        (choice.guidance(["attn_q=IQ2_XXS"]), "Q4_K_M needs an importance matrix: 9 tensors"),
-        (choice.guidance(embedding="IQ2_XXS"), "Q4_K_M needs an importance matrix: 1 tensors"),
+        (choice.guidance(["attn_q=IQ2_XXS"]), "IQ2_XXS needs an importance matrix: 9 tensors"),
+        (choice.guidance(embedding="IQ2_XXS"), "IQ2_XXS needs an importance matrix: 1 tensors"),
         (choice.guidance(per_layer="Q1_0"), "Q1_0 does not fit 'per_layer_token_embd.weight'"),
     ],
 )
@@ -124,3 +124,13 @@ def test_a_model_without_layers_embeddings_has_no_type_for_them(wholes: dict[str
     options = convert.Options(guidance=choice.guidance(per_layer="Q8_0"))
     with pytest.raises(UsageError, match="'--ple-type Q8_0' means no tensor"):
         convert.plan(wholes["26B-A4B"].with_name("26B-A4B"), "Q4_K_M", options)
+
+
+def test_a_type_that_rows_do_not_take_is_told(wholes: dict[str, Path]) -> None:
+    """The 26B-A4B's experts have rows that are no multiple of 256."""
+    folder = wholes["26B-A4B"].with_name("26B-A4B")
+    given = choice.guidance(["ffn_down_exps=Q6_K"])
+    told = convert.plan(folder, "Q4_0", convert.Options(guidance=given)).warnings
+    assert any("does not fit the rows of blk.0.ffn_down_exps.weight (Q8_0)" in each for each in told)
+    fitting = convert.Options(guidance=choice.guidance(["attn_q=Q8_0"]))
+    assert not convert.plan(folder, "Q4_0", fitting).warnings

@@ -241,7 +241,7 @@ def test_parts_that_do_not_belong_together_are_refused(sources: dict[str, Path],
 @pytest.mark.parametrize(
     ("recipe", "target", "said"),
     [
-        ("Q9_Z", "out.gguf", "no recipe"),
+        ("Q9_Z", "out.gguf", "no quant"),
         ("Q8_0", "model.gguf", "files that are read"),
         ("Q8_0", "../requests/model.gguf", "files that are read"),
     ],
