@@ -45,14 +45,13 @@ class Cache:
         if reuse.length == 0:
             self.clear()
             return 0
-        llama.llama_memory_seq_rm(self._memory, _SEQUENCE, reuse.length, -1)
-        del self.tokens[reuse.length :]
+        self.cut(reuse.length)
         for saved in [saved for saved in self.checkpoints if saved > shared]:
             del self.checkpoints[saved]
         return reuse.length
 
-    def decode(self, tokens: Sequence[int], *, logits: bool) -> bool:
-        """Append at most BATCH tokens, the last one with logits if wished; False when the stop flag ended it.
+    def decode(self, tokens: Sequence[int], *, logits: int) -> bool:
+        """Append at most BATCH tokens, the last so many of them with logits; False when the stop flag ended it.
 
         What was stopped leaves the memory, and so do its tokens.
         """
@@ -63,8 +62,7 @@ class Cache:
             batch.pos[i] = start + i
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = _SEQUENCE
-            batch.logits[i] = 0
-        batch.logits[len(tokens) - 1] = logits
+            batch.logits[i] = i >= len(tokens) - logits
         code = llama.llama_decode(self._context, batch)
         if code == 0:
             self.tokens += tokens
@@ -77,6 +75,11 @@ class Cache:
         raise EngineError(
             f"llama.cpp could not compute the next tokens (code {code}).", "Ask again; its log says more."
         )
+
+    def cut(self, length: int) -> None:
+        """Forget what is behind the first `length` tokens; the caller knows that they can be continued exactly."""
+        llama.llama_memory_seq_rm(self._memory, _SEQUENCE, length, -1)
+        del self.tokens[length:]
 
     def save(self, later: int = 0) -> None:
         """Keep a checkpoint of this point, unless `later` ones of the same prompt will fill the room."""

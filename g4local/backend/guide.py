@@ -54,24 +54,27 @@ class Guide:
         if guidance.answer or guidance.calls:
             grammars.prepare()
 
-    def sample(self, context: int) -> int:
-        """The next token, from the logits of the last decode; UsageError at the first one for a bad constraint."""
+    def sample(self, context: int, row: int = -1) -> int:
+        """The next token, from the logits of a row of the last decode's batch, by default its last.
+
+        UsageError at the first one for a bad constraint.
+        """
         if self._answer is None and self._guidance.answer:
             self._answer = self._grammars.matcher(self._guidance.answer)
-        token = self._forced.popleft() if self._forced else self._picked(context)
+        token = self._forced.popleft() if self._forced else self._picked(context, row)
         self._take(token)
         self.loops = self._guard is not None and self._guard.feed(token)
         return token
 
-    def _picked(self, context: int) -> int:
+    def _picked(self, context: int, row: int) -> int:
         if not self._is_held:
-            return self._sampler.sample(context)
+            return self._sampler.sample(context, row)
         if self._sampler.remembers:  # a refused token would be remembered as said
-            token = self._sampler.sample_among(context, self._allowed())
+            token = self._sampler.sample_among(context, row, self._allowed())
         else:
-            token = self._sampler.sample(context)
+            token = self._sampler.sample(context, row)
             if not self._allows(token):
-                token = self._sampler.sample_among(context, self._allowed())
+                token = self._sampler.sample_among(context, row, self._allowed())
         if self._must_close and token != self._channel_end:
             assert self._channel_end is not None
             self.thought_cut = True

@@ -137,7 +137,7 @@ class LlamaEngine:
                 yield account.completion("context")
             elif guide.loops:
                 yield account.completion("loop")
-            elif self._stop.is_set() or not self._cache.decode([token], logits=True):
+            elif self._stop.is_set() or not self._cache.decode([token], logits=1):
                 yield account.completion("cancelled")
             else:
                 continue

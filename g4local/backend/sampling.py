@@ -41,14 +41,14 @@ class Sampler:
         for sampler in self._samplers(sampling, vocab_size, sorted(self.suppressed)):
             llama.llama_sampler_chain_add(self._chain, sampler)
 
-    def sample(self, context: int) -> int:
-        """The next token, from the logits of the last decode."""
-        token: int = llama.llama_sampler_sample(self._chain, context, -1)
+    def sample(self, context: int, row: int) -> int:
+        """The next token, from the logits of a row of the last decode's batch; -1 is the last row that has any."""
+        token: int = llama.llama_sampler_sample(self._chain, context, row)
         return token
 
-    def sample_among(self, context: int, tokens: npt.NDArray[np.int32]) -> int:
+    def sample_among(self, context: int, row: int, tokens: npt.NDArray[np.int32]) -> int:
         """The next token, if it is to be one of these."""
-        logits = np.ctypeslib.as_array(llama.llama_get_logits_ith(context, -1), (self._vocab_size,))
+        logits = np.ctypeslib.as_array(llama.llama_get_logits_ith(context, row), (self._vocab_size,))
         candidates = np.zeros(len(tokens), _CANDIDATE)
         candidates["id"] = tokens
         candidates["logit"] = logits[tokens]
