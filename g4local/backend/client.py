@@ -1,11 +1,11 @@
 """The Engine that the rest of g4local uses: llama.cpp in a child process, whose death is an error and no more."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
 
-from g4local.backend import frames, machine
+from g4local.backend import frames, tuning
 from g4local.backend.child import WORKER, Child
 from g4local.backend.engine import FREE, Completion, EngineInfo, Guidance, LoadOptions, Piece, Sampling
 from g4local.core.errors import Cancelled, EngineDied
@@ -78,9 +78,7 @@ class WorkerEngine:
         if self._child is not None and self._info is not None and self._child.lives:
             return self._child, self._info
         self.close()
-        options = self._options
-        if options.extra_buffers is None:
-            options = replace(options, extra_buffers=machine.extra_buffers(self._cache, self._command))
+        options = replace(self._options, **asdict(tuning.setting(self._options, self._cache, self._command)))
         child = self._child = Child(self._command, self._logs)
         frame = {"do": "start", "options": frames.options(options)}
         try:

@@ -10,6 +10,9 @@ from g4local.backend.memory import KvType
 from g4local.core.progress import Report
 from g4local.core.prompt import Segment
 
+MOST_THREADS = 512
+"""GGML_MAX_N_THREADS; with more, ggml waits for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
@@ -21,7 +24,7 @@ class LoadOptions:
     """Tokens of context, rounded up to a multiple of 256; 0 takes all that the model was trained for, `max` as many of
     them as fit into memory with ease."""
     threads: int = 0
-    """Threads of the CPU; 0 takes what the start probe found."""
+    """Threads of the CPU; 0 takes what `g4local bench --tune` found, or the physical cores."""
     gpu_layers: int | None = None
     """Layers on the GPU, if llama.cpp was built for one; -1 is all, None as many as fit, experts last."""
     kv_type: KvType = "f16"
@@ -85,6 +88,8 @@ class Guidance:
     """Most tokens of thoughts in a reply, after which they are closed; 0 is without limit."""
     loop_guard: bool = True
     """Whether a reply that only repeats itself is ended."""
+    endless: bool = False
+    """Whether end tokens are never drawn, so that a reply has `max_tokens` of them; for measuring."""
 
 
 FREE = Guidance()

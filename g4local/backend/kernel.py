@@ -26,6 +26,14 @@ def sysctl(name: str) -> str:
     return answer.stdout.strip()
 
 
+def peak_memory(pid: int) -> int | None:
+    """The most bytes of memory that a process has had at one time, mapped files counted; None where nobody tells."""
+    for line in text(Path(f"/proc/{pid}/status")).splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) << 10
+    return None
+
+
 def control_groups(controller: str) -> Iterator[tuple[Path, Version]]:
     """The folders of the control groups that limit this process, the innermost first, for `cpu` or `memory`."""
     root = Path("/sys/fs/cgroup")

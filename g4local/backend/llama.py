@@ -99,7 +99,8 @@ class LlamaEngine:
             raise UsageError("The prompt is empty.", "Say something.")
         if len(tokens) >= self.info.context:
             raise ContextFull(f"The conversation has {len(tokens)} tokens, the context {self.info.context}.", _SHORTER)
-        sampler = Sampler(sampling, self._vocabulary.size, self._vocabulary.suppressed())
+        unwanted = self._vocabulary.suppressed() | (self.info.end_tokens if guidance.endless else frozenset())
+        sampler = Sampler(sampling, self._vocabulary.size, unwanted)
         try:
             sampler.accept(tokens[-PENALIZED:])
             guide = Guide(guidance, sampler, self._vocabulary, self._grammars)

@@ -5,7 +5,7 @@ import ctypes
 import llama_cpp.llama_cpp as llama
 
 from g4local.backend import fitting, ggml, machine, pages
-from g4local.backend.engine import LoadOptions
+from g4local.backend.engine import MOST_THREADS, LoadOptions
 from g4local.backend.fitting import Fit, Resources
 from g4local.backend.header import Header
 from g4local.backend.log import listen
@@ -14,9 +14,6 @@ from g4local.backend.shape import MOST_LAYERS
 from g4local.backend.stop import StopFlag
 from g4local.core.errors import BadGguf, Cancelled, EngineError, UsageError
 from g4local.core.progress import Progress, Report
-
-MOST_THREADS = 512
-"""GGML_MAX_N_THREADS; with more, ggml waits for ever."""
 
 _LET_GO_PERCENT = 4
 """After so much of a load, pages of repacked weights are let go of."""

@@ -128,6 +128,13 @@ def threads() -> int:
     return max(1, min(cores, int(quota))) if quota else max(1, cores)
 
 
+def hardware_threads() -> int:
+    """The most threads that can run at one time: two for each core with hyper-threading."""
+    usable = os.cpu_count() or 1 if sys.platform == "darwin" else len(os.sched_getaffinity(0))
+    quota = _quota()
+    return max(1, min(usable, int(quota))) if quota else usable
+
+
 def processor() -> str:
     """The processor's name."""
     for line in _cpuinfo("model name"):

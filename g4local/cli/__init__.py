@@ -11,6 +11,7 @@ import typer
 
 from g4local import __version__
 from g4local.cli import output
+from g4local.cli.bench import bench
 from g4local.cli.chat import chat
 from g4local.cli.convert import convert
 from g4local.cli.doctor import doctor
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, fit, convert, quantize, quants, imatrix, compare, ls, show, doctor, prompt):
+for command in (run, chat, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
 
 

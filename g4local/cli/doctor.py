@@ -42,7 +42,7 @@ def _machine() -> dict[str, Json]:
 
 def _engine(places: Paths) -> dict[str, Json]:
     """What llama.cpp says, and whether it survives here with its repacked weights, or at all."""
-    from g4local.backend import machine
+    from g4local.backend import machine, tuning
 
     try:
         facts = machine.facts()
@@ -57,6 +57,7 @@ def _engine(places: Paths) -> dict[str, Json]:
         "gpu_offload": facts.gpu_offload,
         "devices": [dict(asdict(device)) for device in facts.devices],
         "extra_buffers": extra_buffers,
+        "tuned_models": tuning.count(places.cache),
         "error": None,
     }
 

@@ -72,6 +72,24 @@ LazyPle = Annotated[
     Literal["auto", "on", "off"],
     typer.Option("--lazy-ple", help="Read E2B's and E4B's per-layer embeddings from the disk when they are needed."),
 ]
+Threads = Annotated[
+    int,
+    typer.Option(
+        "--threads", "-t", min=0, max=512, help="CPU threads; 0 is what suits here, or what bench --tune found."
+    ),
+]
+GpuLayers = Annotated[
+    int | None,
+    typer.Option(
+        "--gpu-layers",
+        metavar="N|auto",
+        parser=_number_or("auto", None, -1, 512),
+        help="Layers on the GPU; -1 is all, auto as many as fit, experts last.",
+    ),
+]
+ForceLoad = Annotated[
+    bool, typer.Option("--force-load", help="Load the model even if there seems to be too little memory.")
+]
 
 
 def _sampling(field: str, *names: str, says: str) -> Any:
@@ -141,23 +159,11 @@ class Request:
         bool, typer.Option("--loop-guard/--no-loop-guard", help="Stop an answer that only repeats itself.")
     ] = True
     ctx: Context = 4096
-    threads: Annotated[
-        int, typer.Option("--threads", "-t", min=0, max=512, help="CPU threads; 0 is what suits here.")
-    ] = 0
-    gpu_layers: Annotated[
-        int | None,
-        typer.Option(
-            "--gpu-layers",
-            metavar="N|auto",
-            parser=_number_or("auto", None, -1, 512),
-            help="Layers on the GPU; -1 is all, auto as many as fit, experts last.",
-        ),
-    ] = None
+    threads: Threads = 0
+    gpu_layers: GpuLayers = None
     kv_type: KvKind = "f16"
     lazy_ple: LazyPle = "auto"
-    force_load: Annotated[
-        bool, typer.Option("--force-load", help="Load the model even if there seems to be too little memory.")
-    ] = False
+    force_load: ForceLoad = False
     quant: Quant = None
     stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
         False

@@ -1,0 +1,163 @@
+"""How fast a model is here, as a user gets it: with child process, tokenizing, sampling and pipe.
+
+A run has a child of its own: load, a short answer that warms up, then a prompt and an answer that are timed. The
+prompt is other words in each run, so that nothing of it could have been kept.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from random import Random
+from statistics import median
+from threading import Event
+from time import perf_counter
+
+from g4local.backend import kernel
+from g4local.backend.client import WorkerEngine
+from g4local.backend.engine import Completion, Guidance, LoadOptions, Sampling
+from g4local.backend.tuning import Tuning
+from g4local.core.errors import Cancelled, UsageError
+from g4local.core.progress import Progress, Report, silent
+from g4local.core.prompt import Segment
+from g4local.settings import Paths
+
+MARGIN = 0.03
+"""What another setting must gain over the usual one to be kept; less is chance."""
+
+_SAMPLING = Sampling(seed=1)
+_ENDLESS = Guidance(endless=True)
+_WARM_UP = Segment("This reads all weights once.")
+_LETTERS = ("bcdfghklmnprstvw", "aeiou")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is timed."""
+
+    prompt: int
+    """Tokens of the prompt."""
+    answer: int
+    """Tokens of the answer, which does not end before; at least 2."""
+    repetitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What one run took, or the medians of several."""
+
+    load_seconds: float
+    """From nothing to a loaded model."""
+    first_token_seconds: float
+    """From the question to the first token of the answer."""
+    prefill: float
+    """Tokens of the prompt in a second, until the first token of the answer is there."""
+    decode: float
+    """Tokens of the answer in a second, after the first one."""
+    peak_bytes: int | None
+    """The most memory of the child at one time, pages of files counted; None where the system does not tell."""
+
+    def seconds(self, task: Task) -> float:
+        """What a question and its answer take."""
+        return task.prompt / self.prefill + task.answer / self.decode
+
+
+def run(options: LoadOptions, task: Task, number: int, places: Paths, report: Report, cancel: Event) -> Speed:
+    """Time one run; `number` picks its words. UsageError for a task that the context is too short for, Cancelled.
+
+    `options` tell threads and extra buffers (`tuning.tuned`), so that nothing is tried while it loads.
+    """
+    with closing(WorkerEngine(options, cache=places.cache, logs=places.logs)) as engine:
+        began = perf_counter()
+        info = engine.start(report, cancel)
+        loaded = perf_counter()
+        if task.prompt + task.answer > info.context:
+            raise UsageError(
+                f"{task.prompt} tokens and {task.answer} more do not fit into a context of {info.context}.",
+                "Give a larger --ctx, or a smaller --prompt.",
+            )
+        _answered(engine, [_WARM_UP], 2, silent, cancel)
+        asked = prompt(engine, task.prompt, number, cancel)
+        started = perf_counter()
+        first, last, completion = _answered(engine, asked, task.answer, report, cancel)
+        return Speed(
+            load_seconds=loaded - began,
+            first_token_seconds=first - started,
+            prefill=(completion.prompt_tokens - completion.reused_tokens) / (first - started),
+            decode=(completion.completion_tokens - 1) / (last - first),
+            peak_bytes=kernel.peak_memory(engine.pid or 0),
+        )
+
+
+def medians(runs: Sequence[Speed]) -> Speed:
+    """The median of each figure."""
+    peaks = [each.peak_bytes for each in runs if each.peak_bytes is not None]
+    return Speed(
+        load_seconds=median(each.load_seconds for each in runs),
+        first_token_seconds=median(each.first_token_seconds for each in runs),
+        prefill=median(each.prefill for each in runs),
+        decode=median(each.decode for each in runs),
+        peak_bytes=int(median(peaks)) if peaks else None,
+    )
+
+
+def settings(cores: int, threads: int, *, extra_buffers: bool) -> list[Tuning]:
+    """What is worth trying with so many cores and hardware threads, the usual setting first."""
+    counts = dict.fromkeys(max(1, count) for count in (cores, threads, 3 * cores // 4, cores // 2))
+    kinds = (True, False) if extra_buffers else (False,)
+    return [Tuning(count, kind) for kind in kinds for count in counts]
+
+
+def timed(
+    options: LoadOptions, every: Sequence[Tuning], task: Task, places: Paths, report: Report, cancel: Event
+) -> Iterator[tuple[Tuning, Speed]]:
+    """Time each setting so often as the task says, in rounds: what disturbs the machine for a while disturbs all."""
+    total = task.repetitions * len(every)
+
+    def tell(progress: Progress) -> None:
+        report(replace(progress, stage=f"run {done + 1} of {total}: {progress.stage}"))
+
+    for done in range(total):
+        number, index = divmod(done, len(every))
+        setting = every[index]
+        chosen = replace(options, threads=setting.threads, extra_buffers=setting.extra_buffers)
+        yield setting, run(chosen, task, number, places, tell, cancel)
+
+
+def best(runs: Mapping[Tuning, Sequence[Speed]], task: Task) -> Tuning:
+    """The setting with the shortest time for the task; the first one, the usual, unless another gains something."""
+    seconds = {setting: medians(speeds).seconds(task) for setting, speeds in runs.items()}
+    usual, fastest = next(iter(seconds)), min(seconds, key=lambda setting: seconds[setting])
+    return fastest if seconds[fastest] < (1 - MARGIN) * seconds[usual] else usual
+
+
+def prompt(engine: WorkerEngine, tokens: int, number: int, cancel: Event) -> list[Segment]:
+    """A text of exactly so many tokens: `<bos>`, words of no language, and digits, each a token, to fill it up."""
+    random = Random(number)
+    words = ["".join(random.choice(letters) for letters in _LETTERS * 2) for _ in range(tokens)]
+
+    def segments(count: int, digits: int = 0) -> list[Segment]:
+        text = " ".join(words[:count]) + "7" * digits
+        return [Segment("<bos>", special=True), *([Segment(text)] if text else [])]
+
+    def length(count: int) -> int:
+        return len(engine.tokenize(segments(count), cancel))
+
+    count = tokens * tokens // length(tokens)
+    while (missing := tokens - length(count)) < 0:
+        count -= 1
+    return segments(count, missing)
+
+
+def _answered(
+    engine: WorkerEngine, asked: list[Segment], tokens: int, report: Report, cancel: Event
+) -> tuple[float, float, Completion]:
+    """When the first and the last token came, and the account; Cancelled."""
+    times: list[float] = []
+    for said in engine.generate(asked, _SAMPLING, tokens, report, cancel, _ENDLESS):
+        if isinstance(said, Completion):
+            if said.reason == "cancelled":
+                break
+            return times[0], times[-1], said
+        times.append(perf_counter())
+        report(Progress("answer", len(times), tokens, "tokens"))
+    raise Cancelled("Stopped.")
