@@ -84,7 +84,8 @@ def bench(flags: Flags) -> None:
     if flags.as_json:
         output.json_line(_object(flags, asked.path, runs, used, is_tuned=is_tuned))
         return
-    output.line(f"{found.name}: {task.prompt} tokens of prompt, {task.answer} of answer; {_words(used, is_tuned)}.")
+    output.line(f"{found.name}: {task.prompt} tokens of prompt, {task.answer} of answer")
+    output.line(_words(used, is_tuned))
     if flags.tune:
         rows = [(*_cells(setting), *_figures(speed.medians(speeds))) for setting, speeds in runs.items()]
         output.table(("THREADS", "REPACKED", *_HEADS), rows)
@@ -116,7 +117,7 @@ def _keep(path: Path, best: "Tuning", places: Paths) -> None:
 
 def _words(used: "Tuning", is_tuned: bool) -> str:
     threads = "1 thread" if used.threads == 1 else f"{used.threads} threads"
-    kept = ", kept for this model by --tune" if is_tuned else ""
+    kept = " (kept by --tune)" if is_tuned else ""
     return f"{threads}, weights {'repacked' if used.extra_buffers else 'as they are'}{kept}"
 
 

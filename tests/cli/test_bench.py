@@ -36,8 +36,8 @@ def measured(g4local: Run, *arguments: str) -> dict[str, Any]:
 def test_a_person_gets_a_table_with_the_medians(g4local: Run, file: Path) -> None:
     finished = g4local(*QUICK, "2")
     assert (finished.returncode, finished.stderr) == (0, "")
-    head, names, *rows = finished.stdout.splitlines()
-    assert head.startswith("demo: 32 tokens of prompt, 8 of answer; ") and "--tune" not in head
+    head, setting, names, *rows = finished.stdout.splitlines()
+    assert head == "demo: 32 tokens of prompt, 8 of answer" and "--tune" not in setting
     assert [row.split()[0] for row in (names, *rows)] == ["RUN", "1", "2", "median"]
     assert max(map(len, finished.stdout.splitlines())) <= 100
     assert not file.exists()
@@ -55,8 +55,8 @@ def test_a_program_gets_each_run(g4local: Run, file: Path) -> None:
 def test_what_was_tuned_is_used_and_told_until_it_is_tuned_again(g4local: Run, file: Path) -> None:
     finished = g4local(*QUICK, "1", "--tune")
     assert (finished.returncode, finished.stderr) == (0, "")
-    head, names, *rows = finished.stdout.splitlines()
-    assert head.endswith("kept for this model by --tune.") and names.split()[:2] == ["THREADS", "REPACKED"]
+    _, head, names, *rows = finished.stdout.splitlines()
+    assert head.endswith(" (kept by --tune)") and names.split()[:2] == ["THREADS", "REPACKED"]
     assert max(map(len, finished.stdout.splitlines())) <= 100
     [kept] = json.loads(file.read_text())["tuning"].values()
     used = measured(g4local)
