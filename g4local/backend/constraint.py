@@ -5,9 +5,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from g4local.backend.engine import Constraint
 from g4local.backend.grammar import complaint, refusal, written
 from g4local.backend.vocabulary import Vocabulary
@@ -15,6 +12,8 @@ from g4local.core.errors import EngineError
 from g4local.core.prompt import Segment
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from llguidance import LLMatcher, LLTokenizer
 
 
@@ -63,8 +62,10 @@ class Matcher:
         """Whether the token may come next."""
         return self._matcher.validate_tokens([token]) == 1
 
-    def allowed(self) -> npt.NDArray[np.bool_]:
+    def allowed(self) -> "npt.NDArray[np.bool_]":
         """For each token of the vocabulary, whether it may come next."""
+        import numpy as np
+
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         self._check()
         return np.unpackbits(bits, count=self._vocab_size, bitorder="little").view(np.bool_)

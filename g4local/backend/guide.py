@@ -5,10 +5,7 @@ sampling. Without constraints, what comes is what the sampler says.
 """
 
 from collections import deque
-from typing import Literal
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Literal
 
 from g4local.backend.constraint import Grammars, Matcher
 from g4local.backend.engine import Constraint, Guidance
@@ -17,6 +14,10 @@ from g4local.backend.sampling import Sampler
 from g4local.backend.vocabulary import Vocabulary
 from g4local.core.errors import EngineError
 from g4local.core.prompt import Segment
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _CHANNEL_NAME = Segment("thought\n")
 """What follows `<|channel>`; anything else would make the channel text."""
@@ -104,8 +105,10 @@ class Guide:
             return False
         return self._matcher is None or self._matcher.allows(token)
 
-    def _allowed(self) -> npt.NDArray[np.int32]:
+    def _allowed(self) -> "npt.NDArray[np.int32]":
         """All tokens that may come next; EngineError when there is none."""
+        import numpy as np
+
         matcher = self._matcher
         flags = matcher.allowed() if matcher else np.full(self._vocabulary.size, self._state != "called")
         flags[list(self._refused() | self._sampler.suppressed)] = False

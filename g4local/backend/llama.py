@@ -15,7 +15,7 @@ from g4local.backend.constraint import Grammars
 from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guidance, LoadOptions, Piece, Sampling
 from g4local.backend.guide import Guide
 from g4local.backend.memory import BATCH
-from g4local.backend.sampling import PENALIZED, Sampler
+from g4local.backend.sampling import PENALIZED, Sampler, prepare
 from g4local.backend.stop import StopFlag
 from g4local.backend.vocabulary import Utf8Text, Vocabulary
 from g4local.core.errors import ContextFull, UsageError
@@ -36,6 +36,7 @@ class LlamaEngine:
             undo.callback(self.close)
             loading.check(options)
             head = header.read(options.path)
+            prepare(head.model.shape.vocab_size)
             fit = fitting.settle(options, head.model, loading.resources())
             model = loading.load(options, head, fit, stop, report)
             self._closing.callback(llama.llama_model_free, model)
