@@ -66,7 +66,7 @@ class WorkerEngine:
             "guidance": frames.guidance(guidance),
         }
         for answer in self._answers(child.ask(frame, "answered", cancel), child, report):
-            yield frames.said_from(answer)
+            yield from frames.said_from(answer)
 
     def close(self) -> None:
         """End the child and free the model; the next start loads it again."""

@@ -6,7 +6,7 @@
               "guidance": {...}}
              {"job": 3, "do": "cancel"}
              {"job": 4, "do": "imatrix", "request": {...}}         {"job": 5, "do": "compare", "request": {...}}
-    child    {"job": 3, "progress": [stage, done, total, unit]}      {"job": 3, "piece": [token, text]}
+    child    {"job": 3, "progress": [stage, done, total, unit]}      {"job": 3, "pieces": [[token, text], ...]}
              {"job": 4, "sums": {...}}
     last     {"job": 1, "info": {...}}   {"job": 2, "tokens": [...]}   {"job": 3, "completion": {...}}
              {"job": 3, "error": [class, message, hint]}           {"job": 5, "measured": {...}}
@@ -116,14 +116,18 @@ def progress_from(frame: Frame) -> Progress:
     return Progress(*frame["progress"])
 
 
-def said(value: Piece | Completion) -> Frame:
-    """A frame that carries what a generation yields."""
-    return {"piece": [value.token, value.text]} if isinstance(value, Piece) else {"completion": asdict(value)}
+def said(value: Sequence[Piece] | Completion) -> Frame:
+    """A frame that carries some of what a generation yields."""
+    if isinstance(value, Completion):
+        return {"completion": asdict(value)}
+    return {"pieces": [[piece.token, piece.text] for piece in value]}
 
 
-def said_from(frame: Frame) -> Piece | Completion:
+def said_from(frame: Frame) -> Sequence[Piece | Completion]:
     """What a generation yields, from its frame."""
-    return Piece(*frame["piece"]) if "piece" in frame else Completion(**frame["completion"])
+    if "completion" in frame:
+        return [Completion(**frame["completion"])]
+    return [Piece(*entry) for entry in frame["pieces"]]
 
 
 def measured_request(value: SumsRequest | ComparisonRequest) -> Frame:
