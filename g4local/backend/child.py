@@ -26,8 +26,16 @@ LOG_LINES = 50
 LOG_BYTES = 1 << 20
 """A log file longer than this is put aside (one is kept) when a child starts."""
 
+SILENCE_SECONDS = 120.0
+"""A child that has a job says every other second that it lives; one that is silent for so long is stuck and is killed.
+
+So much patience is for machines that swap.
+"""
+
 _POLL_SECONDS = 0.02
 """How late a wish to stop may be seen while the child is busy."""
+_TOLD_SECONDS = 0.5
+"""How often the child is looked after once it has been told to stop."""
 _EXIT_SECONDS = 3
 """How long a child may take to end after its stdin has ended, before it is killed."""
 
@@ -57,6 +65,8 @@ class Child:
         self._jobs = count(1)
         self._answers: dict[int, SimpleQueue[Frame | None]] = {}
         self._over = False
+        self._heard = 0
+        """Lines that it has said."""
         self._lock = Lock()
         self._readers = [Thread(target=self._read_answers, daemon=True), Thread(target=self._read_log, daemon=True)]
         for reader in self._readers:
@@ -71,7 +81,8 @@ class Child:
         """Send a job and yield its answers, the last one included; EngineDied when the child dies of it.
 
         `cancel` is told to the child as soon as it is set, and so is the end of the iteration before its last answer;
-        a child that we are not patient with is killed instead. `doing` completes "while it ..." in an error's sentence.
+        a child that we are not patient with is killed instead, and so is one that does not even say that it lives.
+        `doing` completes "while it ..." in an error's sentence.
         """
         job = next(self._jobs)
         answers: SimpleQueue[Frame | None] = SimpleQueue()
@@ -80,15 +91,20 @@ class Child:
             if self._over:
                 answers.put(None)
         is_open, told = True, False
+        silence = _Silence(self._heard)
         try:
             self._send({"job": job, **frame})
             while is_open:
                 if cancel.is_set() and not told:
                     self._cancel(job, patient)
                     told = True
+                seconds = _TOLD_SECONDS if told else _POLL_SECONDS
                 try:
-                    answer = answers.get(timeout=None if told else _POLL_SECONDS)
+                    answer = answers.get(timeout=seconds)
                 except Empty:
+                    if silence.lasts(self._heard, seconds) > SILENCE_SECONDS:
+                        is_open = False
+                        raise self._stuck(doing) from None
                     continue
                 if answer is None:
                     is_open = False
@@ -135,10 +151,11 @@ class Child:
         try:
             with _pipe(self._process.stdout) as lines:
                 for line in lines:
+                    self._heard += 1
                     frame = frames.decode(line)
                     with self._lock:
                         answers = self._answers.get(frame["job"])
-                    if answers is not None:
+                    if answers is not None and frames.ALIVE not in frame:
                         answers.put(frame)
         finally:
             with self._lock:
@@ -153,6 +170,16 @@ class Child:
                 with suppress(OSError):
                     file.write(line)
 
+    def _stuck(self, doing: str) -> EngineDied:
+        self.kill()
+        self.close()
+        return EngineDied(
+            f"llama.cpp's process did not answer for {SILENCE_SECONDS:.0f} seconds while it {doing}, and was ended.",
+            "Ask again, which starts it anew.",
+            signal=signal.SIGKILL,
+            log=tuple(self._log),
+        )
+
     def _death(self, doing: str) -> EngineDied:
         self.close()
         code = self._process.returncode
@@ -166,6 +193,23 @@ class Child:
             signal=number,
             log=log,
         )
+
+
+class _Silence:
+    """How long a child has said nothing, in seconds that its parent has seen.
+
+    No clock is asked: while the machine sleeps, or the parent is stopped, nobody listens, and no child is at fault.
+    """
+
+    def __init__(self, heard: int) -> None:
+        self._heard = heard
+        self._seconds = 0.0
+
+    def lasts(self, heard: int, seconds: float) -> float:
+        """The silence so far, after `seconds` more of waiting; `heard` counts what the child has said."""
+        self._seconds = self._seconds + seconds if heard == self._heard else 0.0
+        self._heard = heard
+        return self._seconds
 
 
 def ended(code: int) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
 from threading import Event
 
 from g4local.backend import frames, tuning
 from g4local.backend.child import WORKER, Child
 from g4local.backend.engine import FREE, Completion, EngineInfo, Guidance, LoadOptions, Piece, Sampling
+from g4local.backend.idle import IdleClock
 from g4local.core.errors import Cancelled, EngineDied
 from g4local.core.progress import Report, silent
 from g4local.core.prompt import Segment
@@ -17,15 +19,25 @@ class WorkerEngine:
     """An Engine whose child is started when it is needed, and again after it has died."""
 
     def __init__(
-        self, options: LoadOptions, *, cache: Path, logs: Path | None = None, command: tuple[str, ...] = WORKER
+        self,
+        options: LoadOptions,
+        *,
+        cache: Path,
+        logs: Path | None = None,
+        command: tuple[str, ...] = WORKER,
+        keep_alive: float = inf,
     ) -> None:
-        """`cache` keeps the start probe's result, `logs` what llama.cpp says; `command` is the child's program."""
+        """`cache` keeps the start probe's result, `logs` what llama.cpp says; `command` is the child's program.
+
+        After `keep_alive` seconds without a request the model is freed; the next request loads it again.
+        """
         self._options = options
         self._cache = cache
         self._logs = logs
         self._command = command
         self._child: Child | None = None
         self._info: EngineInfo | None = None
+        self._idle = IdleClock(keep_alive, self._unload)
 
     @property
     def pid(self) -> int | None:
@@ -36,16 +48,18 @@ class WorkerEngine:
         """Load the model if it is not loaded; the errors of `Engine.start`."""
         if cancel.is_set():
             raise Cancelled("Loading the model was cancelled.")
-        return self._loaded(report, cancel)[1]
+        with self._idle.busy():
+            return self._loaded(report, cancel)[1]
 
     def tokenize(self, prompt: Sequence[Segment], cancel: Event) -> list[int]:
         """The ids of a prompt; loads the model if it is not loaded. A cancelled one has to be loaded again."""
         if cancel.is_set():
             raise Cancelled("Reading the text was cancelled.")
-        child, _ = self._loaded(silent, cancel)
-        frame = {"do": "tokenize", "prompt": frames.prompt(prompt)}
-        tokens: list[int] = self._only_answer(child, frame, "read a text", silent, cancel)["tokens"]
-        return tokens
+        with self._idle.busy():
+            child, _ = self._loaded(silent, cancel)
+            frame = {"do": "tokenize", "prompt": frames.prompt(prompt)}
+            tokens: list[int] = self._only_answer(child, frame, "read a text", silent, cancel)["tokens"]
+            return tokens
 
     def generate(
         self,
@@ -57,7 +71,6 @@ class WorkerEngine:
         guidance: Guidance = FREE,
     ) -> Iterator[Piece | Completion]:
         """Continue the prompt, as `Engine.generate` says; loads the model if it is not loaded."""
-        child, _ = self._loaded(report, cancel)
         frame = {
             "do": "generate",
             "prompt": frames.prompt(prompt),
@@ -65,11 +78,17 @@ class WorkerEngine:
             "max_tokens": max_tokens,
             "guidance": frames.guidance(guidance),
         }
-        for answer in self._answers(child.ask(frame, "answered", cancel), child, report):
-            yield from frames.said_from(answer)
+        with self._idle.busy():
+            child, _ = self._loaded(report, cancel)
+            for answer in self._answers(child.ask(frame, "answered", cancel), child, report):
+                yield from frames.said_from(answer)
 
     def close(self) -> None:
         """End the child and free the model; the next start loads it again."""
+        self._idle.stop()
+        self._unload()
+
+    def _unload(self) -> None:
         child, self._child, self._info = self._child, None, None
         if child is not None:
             child.close()
@@ -77,7 +96,7 @@ class WorkerEngine:
     def _loaded(self, report: Report, cancel: Event) -> tuple[Child, EngineInfo]:
         if self._child is not None and self._info is not None and self._child.lives:
             return self._child, self._info
-        self.close()
+        self._unload()
         options = replace(self._options, **asdict(tuning.setting(self._options, self._cache, self._command)))
         child = self._child = Child(self._command, self._logs)
         frame = {"do": "start", "options": frames.options(options)}
@@ -86,7 +105,7 @@ class WorkerEngine:
             self._info = frames.info_from(answer["info"])
         finally:
             if self._info is None:
-                self.close()
+                self._unload()
         return child, self._info
 
     def _only_answer(
@@ -114,5 +133,5 @@ class WorkerEngine:
         except EngineDied:
             if self._child is not child:
                 raise Cancelled("The engine was closed.") from None
-            self.close()
+            self._unload()
             raise

@@ -7,7 +7,7 @@
              {"job": 3, "do": "cancel"}
              {"job": 4, "do": "imatrix", "request": {...}}         {"job": 5, "do": "compare", "request": {...}}
     child    {"job": 3, "progress": [stage, done, total, unit]}      {"job": 3, "pieces": [[token, text], ...]}
-             {"job": 4, "sums": {...}}
+             {"job": 4, "sums": {...}}                               {"job": 3, "alive": true}
     last     {"job": 1, "info": {...}}   {"job": 2, "tokens": [...]}   {"job": 3, "completion": {...}}
              {"job": 3, "error": [class, message, hint]}           {"job": 5, "measured": {...}}
 
@@ -30,6 +30,9 @@ Frame = dict[str, Any]
 
 LAST = frozenset({"info", "tokens", "completion", "measured", "error"})
 """The keys of frames after which a job is over."""
+
+ALIVE = "alive"
+"""The key of a frame that says nothing else: the child is at work."""
 
 _ERRORS: dict[str, type[errors.G4Error]] = {
     error.__name__: error
@@ -128,6 +131,11 @@ def said_from(frame: Frame) -> Sequence[Piece | Completion]:
     if "completion" in frame:
         return [Completion(**frame["completion"])]
     return [Piece(*entry) for entry in frame["pieces"]]
+
+
+def alive() -> Frame:
+    """A frame that tells that the child is at work."""
+    return {ALIVE: True}
 
 
 def measured_request(value: SumsRequest | ComparisonRequest) -> Frame:

@@ -26,8 +26,11 @@ from g4local.backend.gathering import gathered
 from g4local.core.errors import G4Error
 from g4local.core.progress import Progress
 
-_PARENT_SECONDS = 2.0
-"""How often the child looks whether its parent still lives; usually it is the end of stdin that tells."""
+BEAT_SECONDS = 2.0
+"""How often the child says that it lives while it has a job, and looks whether its parent does.
+
+Usually it is the end of stdin that tells of the parent.
+"""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -84,7 +87,9 @@ class _Worker:
         self._stop = StopFlag()
         self._lock = Lock()
         self._job = 0
-        """The job at work; jobs are numbered upwards."""
+        """The job at work, or the last one; jobs are numbered upwards."""
+        self._works = False
+        self._speaking = Lock()
         self._unwanted: set[int] = set()
         """Cancelled jobs that have not begun yet."""
         self._requests = requests
@@ -101,6 +106,7 @@ class _Worker:
                 self._answer(frame)
             except G4Error as error:
                 self._say(frames.error(error))
+            self._works = False
 
     def _answer(self, frame: Frame) -> None:
         match frame["do"]:
@@ -141,12 +147,22 @@ class _Worker:
 
     def _say(self, frame: Frame) -> None:
         data = memoryview(frames.encode({"job": self._job, **frame}))
-        while data:
-            data = data[os.write(self._answers, data) :]
+        with self._speaking:
+            while data:
+                data = data[os.write(self._answers, data) :]
+
+    def _say_alive(self) -> None:
+        """Tell the parent that the job is still at work; while something else is being said, that is told by it."""
+        if self._works and self._speaking.acquire(blocking=False):
+            try:
+                os.write(self._answers, frames.encode({"job": self._job, **frames.alive()}))
+            finally:
+                self._speaking.release()
 
     def _begin(self, job: int) -> None:
         with self._lock:
             self._job = job
+            self._works = True
             self._stop.clear()
             if job in self._unwanted:
                 self._stop.set()
@@ -161,10 +177,19 @@ class _Worker:
 
     def _listen(self) -> None:
         """Take requests until the parent is gone; then end at once, whatever llama.cpp is doing."""
+        code = 1
+        try:
+            self._take_requests()
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _take_requests(self) -> None:
         parent = os.getppid()
         pending: list[bytes] = []
         while os.getppid() == parent:
-            if not select.select([self._requests], [], [], _PARENT_SECONDS)[0]:
+            if not select.select([self._requests], [], [], BEAT_SECONDS)[0]:
+                self._say_alive()
                 continue
             data = os.read(self._requests, 1 << 16)
             if not data:
@@ -180,7 +205,6 @@ class _Worker:
                     self._cancel(frame["job"])
                 else:
                     self._jobs.put(frame)
-        os._exit(0)
 
 
 if __name__ == "__main__":

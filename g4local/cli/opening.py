@@ -66,7 +66,7 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
         lazy_ple=request.lazy_ple,
         force=request.force_load,
     )
-    model = WorkerEngine(load, cache=places.cache, logs=places.logs)
+    model = WorkerEngine(load, cache=places.cache, logs=places.logs, keep_alive=request.keep_alive)
     try:
         yield model
     finally:

@@ -13,6 +13,7 @@ import typer
 from g4local.backend.engine import RANGES
 from g4local.backend.memory import KvType
 from g4local.cli import completion
+from g4local.core.units import seconds
 
 Model = Annotated[
     str,
@@ -36,6 +37,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 
 
 _MOST = 2**31 - 1
+KEEP_ALIVE = 1800.0
+"""Seconds after which an idle model is freed: longer than a person thinks, shorter than a lunch."""
 
 
 def _number_or(word: str, meaning: Any, low: int, high: int) -> Callable[[Any], Any]:
@@ -53,6 +56,16 @@ def _number_or(word: str, meaning: Any, low: int, high: int) -> Callable[[Any], 
         return number
 
     return parsed
+
+
+def _seconds(value: Any) -> float:
+    """A parser of times: 30s, 5m, 1h; 0 and forever, too."""
+    if isinstance(value, float):
+        return value
+    try:
+        return seconds(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is no time such as 30s, 5m, 1h, 0 or forever.") from None
 
 
 Context = Annotated[
@@ -164,6 +177,17 @@ class Request:
     kv_type: KvKind = "f16"
     lazy_ple: LazyPle = "auto"
     force_load: ForceLoad = False
+    keep_alive: Annotated[
+        Any,
+        typer.Option(
+            "--keep-alive",
+            "--keepalive",
+            metavar="TIME",
+            parser=_seconds,
+            show_default="30m",
+            help="Free the memory after so long without a question; 0 is after each answer, -1 or forever never.",
+        ),
+    ] = KEEP_ALIVE
     quant: Quant = None
     stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
         False

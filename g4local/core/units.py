@@ -1,4 +1,10 @@
-"""Sizes as people write them."""
+"""Sizes and times as people write them."""
+
+import re
+from math import inf
+
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "": 1.0}
+_TIME = re.compile(r"([\d.]+)(h|ms|m|s|)", re.ASCII)
 
 
 def human_bytes(count: int) -> str:
@@ -9,3 +15,18 @@ def human_bytes(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
+
+
+def seconds(text: str) -> float:
+    """A time as people write it (30s, 5m, 1h30m; a number alone is seconds); ValueError for anything else.
+
+    `forever` and negative numbers are infinite, as Ollama's users know them.
+    """
+    if text == "forever":
+        return inf
+    amount = text.removeprefix("-")
+    parts = _TIME.findall(amount)
+    if not parts or "".join(number + unit for number, unit in parts) != amount:
+        raise ValueError(f"{text!r} is no time")
+    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return inf if total and text != amount else total

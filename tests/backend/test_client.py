@@ -165,7 +165,7 @@ def test_the_terminals_interrupt_does_not_reach_the_child(engine: WorkerEngine) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("doing", ["waits", "reads a prompt"])
+@pytest.mark.parametrize("doing", ["waits", "loads", "reads a prompt", "answers"])
 def test_the_child_ends_with_its_parent(demo: Path, probe_cache: Path, number: signal.Signals, doing: str) -> None:
     program = textwrap.dedent(
         """
@@ -177,10 +177,14 @@ def test_the_child_ends_with_its_parent(demo: Path, probe_cache: Path, number: s
         from g4local.core.progress import silent
         from g4local.core.prompt import Segment
         engine = WorkerEngine(LoadOptions(Path(sys.argv[1]), 4096, threads=1), cache=Path(sys.argv[2]))
-        engine.start(silent, Event())
+        tell = lambda progress: print(engine.pid, flush=True)
+        engine.start(tell if sys.argv[3] == "loads" else silent, Event())
         if sys.argv[3] == "reads a prompt":
-            tell = lambda progress: print(engine.pid, flush=True)
             list(engine.generate([Segment("x" * 4000)], Sampling(), 0, tell, Event()))
+        if sys.argv[3] == "answers":
+            hot = Sampling(temperature=50.0, top_p=1.0, top_k=0, seed=5)
+            for piece in engine.generate([Segment("x")], hot, 0, silent, Event()):
+                print(engine.pid, flush=True)
         print(engine.pid, flush=True)
         time.sleep(600)
         """
