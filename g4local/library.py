@@ -93,11 +93,11 @@ def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel:
         if recipe:
             raise UsageError(f"{model.path} is a GGUF already and is run as it is.", "Leave out --quant.")
         return model.path
-    from g4convert.convert import convert  # brings numpy
-
     recipe = (recipe or model.recipe).upper()
     target = _converted(model, recipe, paths, report, cancel)
     while not _is_whole(target):
+        from g4convert.convert import convert  # brings numpy
+
         _make_folder(target.parent)
         try:
             convert(model.path, target, recipe, report, cancel)

@@ -44,6 +44,16 @@ def test_the_parent_of_the_engine_loads_neither_llama_cpp_nor_numpy() -> None:
     assert child.stdout.strip() == "[]"
 
 
+def test_the_engine_s_child_loads_no_more_of_llama_cpp_than_it_needs() -> None:
+    program = (
+        "import sys; from g4local.backend import worker; worker._leave_out_the_package()\n"
+        "import g4local.backend.llama\n"
+        "print([name for name in ('llama_cpp.llama', 'jinja2', 'numpy', 'llguidance') if name in sys.modules])"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert child.stdout.strip() == "[]"
+
+
 def test_the_constraints_name_a_version_for_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = list(project["dependencies"])

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -107,8 +106,6 @@ def extra_buffers(cache: Path, command: Sequence[str] = WORKER) -> bool:
 def fingerprint() -> str:
     """What the probe's result hangs on: the processor and llama.cpp's libraries."""
     parts = [_processor()]
-    with suppress(PackageNotFoundError):
-        parts.append(version("llama-cpp-python"))
     for library in _libraries():
         stat = library.stat()
         parts.append(f"{library.name} {stat.st_size} {stat.st_mtime_ns}")
