@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal, Protocol
 
+from g4local.backend.drafts import DraftKind
 from g4local.backend.memory import KvType
 from g4local.core.progress import Report
 from g4local.core.prompt import Segment
@@ -33,6 +34,8 @@ class LoadOptions:
     """Whether rows of the per-layer embeddings are read when they are needed."""
     extra_buffers: bool | None = None
     """llama.cpp's repacked weights: faster, but some machines fault in them; None takes what the start probe found."""
+    draft: DraftKind = "auto"
+    """What guesses the tokens that come next, so that several can be checked at once; it changes no answer."""
     force: bool = False
     """Load it even if there seems to be too little memory."""
 
@@ -144,6 +147,10 @@ class Completion:
     seed: int
     thought_cut: bool = False
     """Whether a thought was closed because its budget was spent."""
+    drafted_tokens: int = 0
+    """Tokens that were guessed."""
+    accepted_tokens: int = 0
+    """Of these, tokens that were then said."""
 
 
 class Engine(Protocol):

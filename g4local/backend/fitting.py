@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from g4local.backend import memory, placement, ram
+from g4local.backend import drafts, memory, placement, ram
 from g4local.backend.engine import LoadOptions
 from g4local.backend.machine import Device
 from g4local.backend.memory import CHECKPOINT_BYTES, CONTEXT_STEP, KV_BLOCK, KvType, Need, Placement, Setting
@@ -111,7 +111,8 @@ def setting(options: LoadOptions, model: Model, resources: Resources) -> Setting
             f"The heads of {options.path.stem} are too odd in size for {options.kv_type}.", "Use --kv-type f16."
         )
     trained = model.shape.trained_context
-    whole = Setting(trained, options.kv_type, lazy(options.lazy_ple, model, resources))
+    outputs = 1 if options.draft == "off" else 1 + drafts.MOST
+    whole = Setting(trained, options.kv_type, lazy(options.lazy_ple, model, resources), outputs)
     if options.context == "max":
         largest = largest_context(model, whole, resources, options.gpu_layers)
         return replace(whole, context=largest or min(SMALLEST_CONTEXT, memory.padded(trained)))

@@ -5,16 +5,19 @@ It knows nothing of chats, of processes and of how anything is shown.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from time import perf_counter
 
 import llama_cpp.llama_cpp as llama
 
 from g4local.backend import fitting, header, loading, prefix
+from g4local.backend.account import Account
 from g4local.backend.cache import Cache
 from g4local.backend.constraint import Grammars
+from g4local.backend.decoding import Speaker
+from g4local.backend.drafts import Drafter, Drafts, Pace, row_cost
 from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guidance, LoadOptions, Piece, Sampling
 from g4local.backend.guide import Guide
 from g4local.backend.memory import BATCH
+from g4local.backend.ngram import Ngrams
 from g4local.backend.sampling import PENALIZED, Sampler, prepare
 from g4local.backend.stop import StopFlag
 from g4local.backend.vocabulary import Utf8Text, Vocabulary
@@ -48,6 +51,8 @@ class LlamaEngine:
             stop.watch(self._context)
             self._cache = Cache(self._context, llama.llama_model_n_swa(model), fit.checkpoint_bytes)
             self._closing.callback(self._cache.close)
+            self._drafter: Drafter | None = None if options.draft == "off" else Ngrams()
+            self._row_cost = row_cost(head.model.shape)
             undo.pop_all()
         self.info = EngineInfo(
             path=options.path,
@@ -105,13 +110,14 @@ class LlamaEngine:
         try:
             sampler.accept(tokens[-PENALIZED:])
             guide = Guide(guidance, sampler, self._vocabulary, self._grammars)
-            yield from self._generate(_Account(len(tokens), sampler.seed), tokens, marks, guide, max_tokens, report)
+            account = Account(len(tokens), sampler.seed, self._drafts(tokens))
+            yield from self._generate(account, tokens, marks, guide, max_tokens, report)
         finally:
             sampler.close()
 
     def _generate(
         self,
-        account: "_Account",
+        account: Account,
         tokens: Sequence[int],
         marks: set[int],
         guide: Guide,
@@ -125,25 +131,25 @@ class LlamaEngine:
             yield account.completion("cancelled")
             return
         text = Utf8Text(self._vocabulary)
+        speaker = Speaker(self._context, self._cache, guide, account.drafts)
         room = self.info.context - len(tokens)
-        while True:
-            token = guide.sample(self._context)
-            account.thought_cut = guide.thought_cut
+        most = min(room, max_tokens or room)
+        reason: EndReason | None = None
+        while reason is None:
+            token = speaker.say()
             account.said += 1
             yield Piece(token, text.feed(token))
             if token in self._vocabulary.end_tokens:
-                yield account.completion("stop", token)
-            elif account.said == max_tokens:
-                yield account.completion("length")
-            elif account.said == room:
-                yield account.completion("context")
+                reason = "stop"
+            elif account.said == most:
+                reason = "length" if most == max_tokens else "context"
             elif guide.loops:
-                yield account.completion("loop")
-            elif self._stop.is_set() or not self._cache.decode([token], logits=1):
-                yield account.completion("cancelled")
-            else:
-                continue
-            return
+                reason = "loop"
+            elif self._stop.is_set() or not speaker.go_on(token, most - account.said):
+                reason = "cancelled"
+        speaker.settle()
+        account.thought_cut = guide.thought_cut
+        yield account.completion(reason, token if reason == "stop" else None)
 
     def _prefill(self, tokens: Sequence[int], marks: set[int], report: Report) -> bool:
         """Decode what the cache lacks of the prompt; False when it was stopped."""
@@ -158,33 +164,9 @@ class LlamaEngine:
         report(Progress("prefill", len(tokens) - start, len(tokens) - start, "tokens"))
         return True
 
-
-class _Account:
-    """Counts and times one generation."""
-
-    def __init__(self, prompt_tokens: int, seed: int) -> None:
-        self.reused = 0
-        self.said = 0
-        self.thought_cut = False
-        self._prompt_tokens = prompt_tokens
-        self._seed = seed
-        self._started_at = perf_counter()
-        self._prefilled_at = self._started_at
-
-    def prefilled(self) -> None:
-        """Note that the prompt is decoded."""
-        self._prefilled_at = perf_counter()
-
-    def completion(self, reason: EndReason, end_token: int | None = None) -> Completion:
-        """The account of a generation that ends now."""
-        return Completion(
-            reason=reason,
-            end_token=end_token,
-            prompt_tokens=self._prompt_tokens,
-            reused_tokens=self.reused,
-            completion_tokens=self.said,
-            prefill_seconds=self._prefilled_at - self._started_at,
-            decode_seconds=perf_counter() - self._prefilled_at,
-            seed=self._seed,
-            thought_cut=self.thought_cut,
-        )
+    def _drafts(self, tokens: Sequence[int]) -> Drafts | None:
+        """What drafts the reply to a prompt; each reply begins without knowing how the last ones went."""
+        if self._drafter is None:
+            return None
+        self._drafter.begin(tokens)
+        return Drafts(self._drafter, Pace(self._row_cost))

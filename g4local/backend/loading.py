@@ -79,7 +79,7 @@ def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> in
     params.n_ctx = setting.context
     params.n_batch = params.n_ubatch = BATCH
     # The default reserves logits for each token of a batch: 512 MiB with Gemma 4's vocabulary.
-    params.n_outputs_max = 1
+    params.n_outputs_max = setting.outputs
     params.n_threads = params.n_threads_batch = options.threads or machine.threads()
     # The default keeps sliding layers at full length: 25 GiB for 31B at 32768 tokens.
     params.swa_full = False

@@ -39,6 +39,8 @@ class Setting:
     kv_type: KvType = "f16"
     lazy: bool = False
     """Rows of the per-layer table are read when they are needed."""
+    outputs: int = 1
+    """Most tokens of a batch that logits are computed for: one, and its drafts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def need(model: Model, setting: Setting, placement: Placement | None = None, gpu
         kv_full=sum(n for n, layer in zip(host_kv, shape.layers, strict=False) if not layer.sliding),
         kv_sliding=sum(n for n, layer in zip(host_kv, shape.layers, strict=False) if layer.sliding),
         compute=compute,
-        output=_FLOAT * shape.vocab_size,
+        output=_FLOAT * shape.vocab_size * setting.outputs,
         checkpoint=checkpoint_bytes(shape, setting),
         process=_PROCESS_BYTES + _TOKEN_BYTES * shape.vocab_size,
         device_weights=device_weights + (duplicate if offloaded else 0),

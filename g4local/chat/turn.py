@@ -73,6 +73,8 @@ class Turn:
             prompt=self.usage.prompt + completion.prompt_tokens,
             reused=self.usage.reused + completion.reused_tokens,
             completion=self.usage.completion + completion.completion_tokens,
+            drafted=self.usage.drafted + completion.drafted_tokens,
+            accepted=self.usage.accepted + completion.accepted_tokens,
         )
         self.timing = replace(
             self.timing,

@@ -102,6 +102,7 @@ def _options(flags: Flags, path: Path) -> LoadOptions:
         gpu_layers=flags.gpu_layers,
         kv_type=flags.kv_type,
         lazy_ple=flags.lazy_ple,
+        draft="off",  # the random text of a benchmark repeats itself as no answer does
         force=flags.force_load,
     )
 

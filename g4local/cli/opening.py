@@ -64,6 +64,7 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
         gpu_layers=request.gpu_layers,
         kv_type=request.kv_type,
         lazy_ple=request.lazy_ple,
+        draft=request.draft,
         force=request.force_load,
     )
     model = WorkerEngine(load, cache=places.cache, logs=places.logs, keep_alive=request.keep_alive)

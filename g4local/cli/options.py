@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from g4local.backend.drafts import DraftKind
 from g4local.backend.engine import RANGES
 from g4local.backend.memory import KvType
 from g4local.cli import completion
@@ -84,6 +85,10 @@ KvKind = Annotated[
 LazyPle = Annotated[
     Literal["auto", "on", "off"],
     typer.Option("--lazy-ple", help="Read E2B's and E4B's per-layer embeddings from the disk when they are needed."),
+]
+Draft = Annotated[
+    DraftKind,
+    typer.Option("--draft", help="Guess tokens that come next, to check several at once; no answer changes."),
 ]
 Threads = Annotated[
     int,
@@ -176,6 +181,7 @@ class Request:
     gpu_layers: GpuLayers = None
     kv_type: KvKind = "f16"
     lazy_ple: LazyPle = "auto"
+    draft: Draft = "auto"
     force_load: ForceLoad = False
     keep_alive: Annotated[
         Any,

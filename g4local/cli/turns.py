@@ -173,6 +173,9 @@ def print_stats(finished: TurnFinished) -> None:
     output.note(f"first token  {timing.ttft:.2f} s")
     output.note(f"prompt       {usage.prompt} tokens, {usage.reused} of them reused, {prefill:.1f} tokens/s")
     output.note(f"answer       {usage.completion} tokens, {usage.thought} of them thought, {decode:.1f} tokens/s")
+    if usage.drafted:
+        share = 100 * usage.accepted / usage.drafted
+        output.note(f"drafts       {usage.drafted} tokens, {usage.accepted} of them right ({share:.0f} %)")
     output.note(f"seed         {finished.seed}")
 
 

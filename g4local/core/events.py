@@ -24,6 +24,10 @@ class Usage:
     """Tokens that the model said, thoughts and calls included."""
     thought: int = 0
     """Of these, tokens of thoughts."""
+    drafted: int = 0
+    """Tokens that were guessed, so that several could be checked at once."""
+    accepted: int = 0
+    """Of these, tokens that the model then said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,12 +54,12 @@ def planned(path: Path) -> Iterator[int]:
         llama.llama_model_free(model)
 
 
-def log_of_context(model: int, context: int, kv_type: int, *, flash: bool) -> None:
+def log_of_context(model: int, context: int, kv_type: int, *, flash: bool, outputs: int = 1) -> None:
     """Make a context as the engine would, and free it; what it says goes to the log."""
     params = llama.llama_context_default_params()
     params.n_ctx = context
     params.n_batch = params.n_ubatch = 512
-    params.n_outputs_max = 1
+    params.n_outputs_max = outputs
     params.swa_full = False
     params.type_k = params.type_v = kv_type
     params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else llama.LLAMA_FLASH_ATTN_TYPE_DISABLED

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from g4local import planner
 from g4local.backend import fitting, memory, placement
+from g4local.backend.drafts import MOST
 from g4local.backend.engine import LoadOptions
 from g4local.backend.fitting import Resources
 from g4local.backend.machine import Device
@@ -116,10 +117,10 @@ def test_nothing_is_lost_between_machine_and_gpu(size: str, layers: int, cpu_exp
 
 
 def test_yes_is_with_ease_tight_is_just_and_no_is_refused() -> None:
-    need = memory.need(model("12b"), Setting(4096)).host
+    need = memory.need(model("12b"), Setting(4096, outputs=1 + MOST)).host
     for available, verdict in ((need * 10 // 9 + 9, "yes"), (need * 10 // 9 - 9, "tight"), (need, "tight")):
         assert settled("12b", Resources(available)).verdict == verdict
-    with pytest.raises(DoesNotFit, match=r"model needs 8\.7 GB of memory with 4,096 tokens") as refused:
+    with pytest.raises(DoesNotFit, match=r"model needs 8\.8 GB of memory with 4,096 tokens") as refused:
         settled("12b", Resources(need - 1))
     assert refused.value.exit_code == 4
     assert "--force-load" in refused.value.hint

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from g4local.cli.output import Bar, human_bytes, printable
-from g4local.cli.turns import Outcome, Screen, call_text, event_object, follow, timing_object
+from g4local.cli.turns import Outcome, Screen, call_text, event_object, follow, print_stats, timing_object
 from g4local.core.errors import ContextFull, EngineDied
 from g4local.core.events import (
     Event,
@@ -99,6 +99,16 @@ def test_a_person_sees_the_answer_on_stdout_and_the_rest_on_stderr(capsys: pytes
         "warning: old template",
         "warning: The model wrote a tool call that can't be read: call:x{",
     ]
+
+
+def test_the_stats_tell_drafts_where_there_were_any(capsys: pytest.CaptureFixture[str]) -> None:
+    for usage, told in (
+        (Usage(9, 0, 9, 0, 60, 45), "drafts       60 tokens, 45 of them right (75 %)"),
+        (Usage(), None),
+    ):
+        print_stats(TurnFinished("stop", usage, Timing(), 7))
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("drafts")]
+        assert lines == ([told] if told else [])
 
 
 def test_a_long_result_is_shown_in_part_and_gathered_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,109 @@
+"""Tokens that may come next, guessed so that several are checked in one batch, which takes little longer than one.
+
+A draft changes no answer: each position is sampled as ever, and what differs from its draft ends the batch's use. How
+many are drafted, and whether any, follows from counts alone and never from a clock, so that a seed repeats its answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from g4local.backend.shape import Shape
+
+DraftKind = Literal["auto", "ngram", "off"]
+"""What drafts."""
+MOST = 7
+"""Most drafts of one batch; llama.cpp's kernels take rows by fours, and the last token is one of them."""
+
+_LENGTHS = (1, 3, MOST)
+"""How many are drafted."""
+_CREDIT = 1.0
+"""What drafts may lose at first, in tokens' time."""
+_RISK = 0.02
+"""What they may lose for each token said after that, as a part of its time."""
+_SAVED = 2.0
+"""Of what they have gained, what they may lose again."""
+
+_ROW, _MIXTURE_ROW = 0.2, 0.5
+"""What a further row of a small batch costs, as a part of a token's time: a dense model's weights are read once for all
+rows, but a mixture's rows want experts of their own."""
+
+
+class Drafter(Protocol):
+    """Something that guesses how a text goes on."""
+
+    def begin(self, text: Sequence[int]) -> None:
+        """Start anew with a prompt."""
+
+    def feed(self, token: int) -> None:
+        """Add a token that was said."""
+
+    def draft(self, row: int, most: int) -> list[int]:
+        """At most so many tokens; the last one fed was sampled from this row of the target's last batch."""
+
+
+def row_cost(shape: Shape) -> float:
+    """What a further row of a batch costs a model, as a part of a token's time."""
+    return _MIXTURE_ROW if shape.experts_used else _ROW
+
+
+class Pace:
+    """How many tokens to draft.
+
+    As many as held the last time and more, and none while a purse is empty: what a draft costs is paid from it, what a
+    draft that holds saves is put into it. So drafts never lose more than _CREDIT and _RISK allow, and while they are
+    wrong, one is tried now and then.
+    """
+
+    def __init__(self, row_cost: float) -> None:
+        """`row_cost` is what a draft costs: a further row of a batch, and the drafting, as a part of a token's time."""
+        self._cost = row_cost
+        self._purse = _CREDIT
+        self._length = _LENGTHS[0]
+
+    @property
+    def most(self) -> int:
+        """Tokens to draft now."""
+        return max((length for length in _LENGTHS if length <= self._length and self._pays(length)), default=0)
+
+    def said(self) -> None:
+        """Note that a token was said."""
+        self._earn(_RISK)
+
+    def tell(self, drafted: int, held: int) -> None:
+        """Note how many of the last drafts held."""
+        self._earn(held - drafted * self._cost)
+        self._length = next((length for length in _LENGTHS if length > held), MOST)
+
+    def _pays(self, length: int) -> bool:
+        return length * self._cost <= self._purse
+
+    def _earn(self, gain: float) -> None:
+        self._purse = min(self._purse + gain, _SAVED)
+
+
+@dataclass(slots=True)
+class Drafts:
+    """The drafts of one reply."""
+
+    drafter: Drafter
+    pace: Pace
+    drafted: int = 0
+    accepted: int = 0
+
+    def feed(self, token: int) -> None:
+        """Note a token that was said."""
+        self.drafter.feed(token)
+        self.pace.said()
+
+    def draft(self, row: int, most: int) -> list[int]:
+        """What may follow that token, which was sampled from this row of the last batch."""
+        most = min(most, self.pace.most)
+        drafts = self.drafter.draft(row, most) if most > 0 else []
+        self.drafted += len(drafts)
+        return drafts
+
+    def tell(self, drafted: int, held: int) -> None:
+        """Note how many of the last drafts held."""
+        self.accepted += held
+        self.pace.tell(drafted, held)
