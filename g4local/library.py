@@ -120,7 +120,8 @@ def borrowed(model: Model, recipe: str, paths: Paths, report: Report, cancel: Ev
         yield gguf(model, recipe, paths, report, cancel)
     finally:
         if not was_there:
-            target.unlink(missing_ok=True)
+            with suppress(OSError):
+                target.unlink()
 
 
 def beside(target: Path, recipe: str, kind: str) -> Path:

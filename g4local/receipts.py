@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from g4local import __version__, library
 from g4local.backend import measuring
@@ -26,6 +27,8 @@ from g4local.settings import Paths
 from g4local.texts import Texts
 
 SCHEMA = "g4local.receipt/1"
+_MOST_BYTES = 1_000_000
+"""Of a receipt, which has some hundred and the names of its texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Receipt:
     content: Mapping[str, Json]
     """As it is kept."""
     result: Comparison
+    names: tuple[str, ...]
+    """The files of the text as they were given."""
 
     @property
     def line(self) -> str:
@@ -54,9 +59,14 @@ class Receipt:
         told = self.result
         return (
             f"KL {told.kl_mean:.4f} nats (99 %: {told.kl_99:.4f}, most: {told.kl_max:.4f}), "
-            f"same top token {100 * told.same_top:.2f} %, "
-            f"perplexity {told.perplexity:.4f} (base: {told.base_perplexity:.4f}), {told.tokens:,} tokens"
+            f"same top token {100 * told.same_top:.2f} %, perplexity {told.perplexity:.2f} "
+            f"(base: {told.base_perplexity:.2f})"
         )
+
+    @property
+    def measured_on(self) -> str:
+        """The text in a few words."""
+        return f"{self.result.tokens:,} tokens of {', '.join(Path(name).name for name in self.names)}"
 
 
 def made(request: Request, paths: Paths, report: Report, cancel: Event) -> Receipt:
@@ -76,7 +86,7 @@ def made(request: Request, paths: Paths, report: Report, cancel: Event) -> Recei
         "result": dict[str, Json](asdict(result)),
         "g4local": __version__,
     }
-    return Receipt(content, result)
+    return Receipt(content, result, request.texts.names)
 
 
 def place(model: Path) -> Path:
@@ -98,11 +108,27 @@ def keep(receipt: Receipt, model: Path) -> Path:
 
 def kept(model: Path) -> Receipt | None:
     """The receipt that lies beside a GGUF, if it is one of a file of this size."""
+    path = place(model)
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-        content = json.loads(place(model).read_text(encoding="utf-8"))
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, allow_nan=False)  # what Python reads as infinite or no number is no JSON
         if content["schema"] == SCHEMA and content["model"]["bytes"] == model.stat().st_size:
-            return Receipt(content, Comparison(**content["result"]))
+            return Receipt(content, _result(content["result"]), tuple(map(str, content["text"]["names"])))
     return None
+
+
+def _result(told: Mapping[str, Any]) -> Comparison:
+    """The figures of a receipt; TypeError or ValueError when they are none."""
+    result = Comparison(**told)
+    figures = asdict(result)
+    version = figures.pop("llama_cpp")
+    if not isinstance(version, str) or not all(
+        type(each) in (int, float) and 0 <= each < 1e300 for each in figures.values()
+    ):
+        raise ValueError
+    return result
 
 
 def forget(model: Path) -> None:

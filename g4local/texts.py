@@ -7,6 +7,9 @@ from pathlib import Path
 
 from g4local.core.errors import UsageError
 
+_MOST_BYTES = 100_000_000
+"""Of one text, some 50,000 chunks: days of reading for a large model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Texts:
@@ -29,6 +32,8 @@ def read(paths: Sequence[Path], fewest_tokens: int = 0) -> Texts:
     """
     texts = Texts(tuple(map(str, paths)), "".join(map(_read, paths)))
     nbytes = len(texts.content.encode())
+    if fewest_tokens and not nbytes:
+        raise UsageError(f"{', '.join(texts.names)} is empty.", "Give files of plain text.")
     if nbytes + 1 < fewest_tokens:
         raise UsageError(
             f"A text of {nbytes} bytes is too short: a chunk has {fewest_tokens} tokens.", "Give more text."
@@ -38,7 +43,11 @@ def read(paths: Sequence[Path], fewest_tokens: int = 0) -> Texts:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise UsageError(f"{path} has more than {_MOST_BYTES / 1e6:.0f} MB.", "Give a smaller text.")
+        return content.decode()
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}.", "Give files of plain text.") from error
     except UnicodeDecodeError as error:

@@ -138,6 +138,15 @@ def test_several_texts_are_read_as_one(tmp_path: Path) -> None:
     assert texts.read(parts).names == tuple(map(str, parts))
 
 
+def test_a_text_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(texts, "_MOST_BYTES", 1_000_000)
+    with pytest.raises(UsageError, match="more than 1 MB"):
+        texts.read([Path("/dev/zero")])
+    (tmp_path / "empty.txt").touch()
+    with pytest.raises(UsageError, match=r"empty\.txt is empty"):
+        texts.read([tmp_path / "empty.txt"], 32)
+
+
 def test_files_that_are_no_text_are_told_by_name(request_: Request, tmp_path: Path) -> None:
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe\x00")

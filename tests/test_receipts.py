@@ -1,7 +1,9 @@
 """Receipts: what they say, where they lie, and which ones are believed."""
 
 import json
-from dataclasses import replace
+import math
+import os
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
@@ -11,6 +13,7 @@ import pytest
 from g4local import receipts, texts
 from g4local.backend.measures import Comparison, Reading
 from g4local.core.errors import G4Error
+from g4local.core.messages import Json
 from g4local.core.progress import silent
 from g4local.receipts import Receipt
 from g4local.settings import paths
@@ -30,8 +33,13 @@ RESULT = Comparison(
 
 
 def receipt(model: Path) -> Receipt:
-    content = {"schema": receipts.SCHEMA, "model": {"name": model.name, "bytes": model.stat().st_size, "sha256": "00"}}
-    return Receipt({**content, "result": {name: getattr(RESULT, name) for name in RESULT.__slots__}}, RESULT)
+    content = {
+        "schema": receipts.SCHEMA,
+        "model": {"name": model.name, "bytes": model.stat().st_size, "sha256": "00"},
+        "text": {"names": ["a/text.txt"]},
+        "result": asdict(RESULT),
+    }
+    return Receipt(content, RESULT, ("a/text.txt",))
 
 
 @pytest.fixture
@@ -63,9 +71,9 @@ def test_a_receipt_names_everything_that_the_figures_hang_on(tiny: Tiny, tmp_pat
 
 def test_the_line_tells_the_result(model: Path) -> None:
     assert receipt(model).line == (
-        "KL 0.0123 nats (99 %: 0.2000, most: 1.5000), same top token 94.12 %, perplexity 8.5000 (base: 8.2500), "
-        "1,510 tokens"
+        "KL 0.0123 nats (99 %: 0.2000, most: 1.5000), same top token 94.12 %, perplexity 8.50 (base: 8.25)"
     )
+    assert receipt(model).measured_on == "1,510 tokens of text.txt"
 
 
 def test_a_receipt_is_kept_beside_its_file_and_found_there(model: Path) -> None:
@@ -85,6 +93,20 @@ def test_a_receipt_is_kept_beside_its_file_and_found_there(model: Path) -> None:
 )
 def test_what_is_no_receipt_is_none(model: Path, content: str) -> None:
     receipts.place(model).write_text(content, encoding="utf-8")
+    assert receipts.kept(model) is None
+
+
+@pytest.mark.parametrize("figure", ["x", None, [1], math.nan, math.inf, -1, True, 10**400])
+@pytest.mark.parametrize("field", ["kl_mean", "tokens", "base_perplexity"])
+def test_a_receipt_with_a_figure_that_is_none_is_none(field: str, figure: Json, model: Path) -> None:
+    good = receipt(model)
+    result = {**asdict(good.result), field: figure}
+    receipts.keep(replace(good, content={**good.content, "result": result}), model)
+    assert receipts.kept(model) is None
+
+
+def test_a_pipe_in_place_of_a_receipt_is_none(model: Path) -> None:
+    os.mkfifo(receipts.place(model))
     assert receipts.kept(model) is None
 
 

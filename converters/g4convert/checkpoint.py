@@ -31,8 +31,8 @@ DTYPE_NBYTES = {
 
 _MAX_HEADER = 100_000_000
 """Bytes; the limit of the safetensors library."""
-_MAX_JSON = 256 * 1024 * 1024
-"""Bytes of config.json, of the index and of tokenizer files (Gemma 4's tokenizer.json has 32 million)."""
+_MAX_SMALL = 256 * 1024 * 1024
+"""Bytes of config.json, the index, templates and tokenizer files (Gemma 4's tokenizer.json has 32 million)."""
 
 _MOST_VALUES, _MOST_DIMENSIONS = 2**48, 8
 """Along one dimension of a tensor; larger numbers are damage, and slow to reckon with."""
@@ -144,22 +144,36 @@ def read(folder: Path) -> Checkpoint:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file; BadCheckpoint when there is none."""
     try:
+        content = json.loads(_read_small(path))
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, "is not valid JSON") from error
+    if not isinstance(content, dict):
+        raise _bad(path, "holds no JSON object")
+    return content
+
+
+def read_text(path: Path) -> str:
+    """The text in a file; BadCheckpoint when there is none."""
+    try:
+        return _read_small(path).decode()
+    except UnicodeDecodeError as error:
+        raise _bad(path, "is no text in UTF-8") from error
+
+
+def _read_small(path: Path) -> bytes:
+    """What is in one of the small files; BadCheckpoint when it is missing, no file, or so large that it is none."""
+    try:
         if not path.is_file() and path.exists():
             raise _bad(path, "is no file")
-        if path.stat().st_size > _MAX_JSON:
-            raise _bad(path, "is too large to be one of a model's JSON files")
-        content = json.loads(path.read_bytes())
+        if path.stat().st_size > _MAX_SMALL:
+            raise _bad(path, "is too large to be one of a model's small files")
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise BadCheckpoint(
             f"{path.parent} has no {path.name}.", "Download the whole repository, the small files too."
         ) from error
     except OSError as error:
         raise _bad(path, f"can't be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise _bad(path, "is not valid JSON") from error
-    if not isinstance(content, dict):
-        raise _bad(path, "holds no JSON object")
-    return content
 
 
 def _listed(folder: Path) -> dict[str, SourceTensor]:

@@ -110,7 +110,9 @@ def write(job: Job, target: Path, report: Report, cancel: Event, options: Option
 @contextmanager
 def writing(job: Job, target: Path, report: Report, cancel: Event, options: Options) -> Iterator[Converted]:
     """Do a job, of which the target appears when the block ends, whole, or not at all when the block fails."""
-    if target.resolve() in {tensor.path.resolve() for tensor in job.source.values()}:
+    matrix = options.guidance.importance
+    read = [*(tensor.path for tensor in job.source.values()), *([Path(matrix.name)] if matrix else [])]
+    if target.resolve() in {path.resolve() for path in set(read)}:
         raise UsageError(f"{target} is one of the files that are read.", "Give another name.")
     head = writer.head(job.keys, job.plan)
     nbytes = len(head) + job.plan.nbytes

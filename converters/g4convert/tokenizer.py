@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from g4convert.checkpoint import read_json
+from g4convert.checkpoint import read_json, read_text
 from g4convert.gguf import Value, boolean, f32s, i32s, string, strings, u32
 from g4local.core.errors import BadCheckpoint
 
@@ -241,17 +241,10 @@ def _template_files(folder: Path) -> object:
         path = folder / "chat_template.json"
         return read_json(path).get("chat_template") if path.is_file() else None
     others = sorted((folder / "additional_chat_templates").glob("*.jinja"))
-    default = _text(path)
+    default = read_text(path)
     if not others:
         return default
-    return [{"name": "default", "template": default}, *({"name": p.stem, "template": _text(p)} for p in others)]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadCheckpoint(f"{path.name} can't be read as text.", "Download it again.") from error
+    return [{"name": "default", "template": default}, *({"name": p.stem, "template": read_text(p)} for p in others)]
 
 
 def _bad(what: str) -> BadCheckpoint:

@@ -63,11 +63,13 @@ def expect_room(target: Path, nbytes: int) -> None:
         raise UsageError(f"There is no folder {target.parent}.", "Create it, or choose another place.")
     if target.is_dir():
         raise UsageError(f"{target} is a folder.", "Give the name of a file.")
+    if target.exists() and not target.is_file():
+        raise UsageError(f"{target} is a pipe or a device.", "Give the name of a file; it appears by being renamed.")
     free = shutil.disk_usage(target.parent).free
     if free < nbytes:
         raise G4Error(
             f"{target.name} needs {nbytes / 1e6:,.0f} MB, but {target.parent} has only {free / 1e6:,.0f} MB free.",
-            "Make room, or choose a smaller recipe or another disk.",
+            "Make room, or choose a smaller quant or another disk.",
         )
 
 
@@ -161,10 +163,13 @@ def _string(text: str) -> bytes:
 
 
 def _opened_alone(part: Path) -> BinaryIO:
-    """The part, empty and locked; one that a killed process left behind is used again."""
+    """The part, empty and locked; one that a killed process left behind is used again, but no link and no pipe.
+
+    (`Path.open` takes no opener.)
+    """
     while True:
         with _writing(part):
-            file = part.open("ab")
+            file = open(part, "ab", opener=_opened_as_file)  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -174,9 +179,14 @@ def _opened_alone(part: Path) -> BinaryIO:
             pass  # a file system without locks
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), part.stat()):
-                file.truncate(0)
+                with _writing(part):
+                    file.truncate(0)
                 return file
         file.close()
+
+
+def _opened_as_file(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from g4local.backend.stop import StopFlag
 from g4local.core.errors import UsageError
 from g4local.core.progress import Progress, Report
 
+_LARGEST_LOSS = 690.0
+"""Nats; e to it is 1e300."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -91,7 +94,12 @@ def _summary(places: Sequence[Place], chunks: int) -> Comparison:
         kl_99=float(np.percentile(divergences, 99)),
         kl_max=float(divergences.max()),
         same_top=float(np.mean([place.same_top for place in places])),
-        perplexity=float(np.exp(np.mean([place.loss for place in places]))),
-        base_perplexity=float(np.exp(np.mean([place.base_loss for place in places]))),
+        perplexity=_perplexity([place.loss for place in places]),
+        base_perplexity=_perplexity([place.base_loss for place in places]),
         llama_cpp=f"{llama.llama_version().decode('utf-8', 'replace')}, ggml {ggml.version()}",
     )
+
+
+def _perplexity(losses: Sequence[float]) -> float:
+    """e to the mean loss, at most 1e300, so that it stays a number that JSON can say."""
+    return float(np.exp(min(float(np.mean(losses)), _LARGEST_LOSS)))

@@ -193,10 +193,20 @@ def _receipt(made: Path, source: "Model", text: "Texts", bar: output.Bar, cancel
 
 
 def expect_free(target: Path, force: bool) -> None:
-    """UsageError when something has this name and was not to be written over."""
+    """UsageError when something has this name and was not to be written over, or is no GGUF that could be made anew."""
+    from g4convert.gguf import MAGIC
+
     with suppress(OSError):  # one that can't be a name at all is told when it is written
+        if target.is_dir():
+            raise UsageError(f"{target} is a folder.", "Give the name of a file with -o.")
         if target.exists() and not force:
             raise UsageError(f"{target} is there already.", "Give another name with -o, or --force to write over it.")
+        if target.is_file() and target.stat().st_size:
+            with target.open("rb") as file:
+                if file.read(len(MAGIC)) != MAGIC:
+                    raise UsageError(
+                        f"{target} is there already, and is no GGUF.", "Give another name with -o, or delete it first."
+                    )
 
 
 def _made(done: "Converted") -> dict[str, Json]:

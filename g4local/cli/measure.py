@@ -137,6 +137,7 @@ def compare(
         output.json_line(dict(receipt.content))
     else:
         output.line(receipt.line)
+        output.note(f"On {receipt.measured_on}.")
 
 
 def _object(target: Path, result: "Importance") -> dict[str, Json]:

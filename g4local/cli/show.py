@@ -88,7 +88,7 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
                 if value is not None
             },
             **_guidance(first),
-            **({"receipt": receipt.line} if receipt else {}),
+            **({"receipt": receipt.line, "receipt's text": receipt.measured_on} if receipt else {}),
         }
     )
     if made := [*_making(first)]:

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from g4convert import gguf, provenance
+from g4convert import gguf, imatrix, imatrix_writer, provenance
+from tests import checkpoints
 from tests.cli.conftest import Run
 from tests.cli.test_commands import DEMO, told
 
@@ -56,6 +58,29 @@ def test_a_file_is_not_written_over_itself(g4local: Run, wide: Path) -> None:
     before = wide.read_bytes()
     assert "files that are read" in told(g4local("quantize", str(wide), "-o", str(wide), "--force"), 2)
     assert wide.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "notes.txt"])
+def test_force_writes_over_ggufs_only(name: str, g4local: Run, tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path / "model", checkpoints.make("dense"))
+    (folder / "notes.txt").write_text("mine")
+    before = (folder / name).read_bytes()
+    assert "is no GGUF" in told(g4local("convert", str(folder), "-o", str(folder / name), "--force"), 2)
+    assert (folder / name).read_bytes() == before
+    assert "is a folder" in told(g4local("convert", str(folder), "-o", str(tmp_path), "--force"), 2)
+
+
+def test_the_importance_matrix_that_is_read_is_not_written_over(g4local: Run, wide: Path, tmp_path: Path) -> None:
+    header, target = gguf.read(wide), tmp_path / "matrix.gguf"
+    row = next(tensor.dims[0] for tensor in header.tensors if tensor.name == "blk.0.attn_q.weight")
+    sums, counts = np.ones((1, row), np.float32), np.ones(1, np.int64)
+    matrix = imatrix.Importance({"blk.0.attn_q.weight": sums}, {"blk.0.attn_q.weight": counts})
+    imatrix_writer.write(target, matrix, {})
+    before = target.read_bytes()
+    command = ("quantize", str(wide), "--imatrix", str(target), "-o", str(target), "--force")
+    refused = g4local(*command)
+    assert refused.returncode == 2 and "files that are read" in refused.stderr
+    assert target.read_bytes() == before
 
 
 def test_a_source_that_is_no_folder_is_told_what_to_do_with_it(g4local: Run, tmp_path: Path) -> None:

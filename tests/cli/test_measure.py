@@ -101,7 +101,7 @@ def test_what_makes_no_sense_is_told(g4local: Run, text: Path, tmp_path: Path) -
     told(g4local("compare", "demo", "nothing", str(text)), 3)
     assert "tokens" in told(g4local("compare", "demo", "demo", str(text), "--ctx", "2000"), 2)
     before = text.read_bytes()
-    assert "files that are read" in told(g4local("imatrix", "demo", str(text), "-o", str(text), "--force"), 2)
+    assert "is no GGUF" in told(g4local("imatrix", "demo", str(text), "-o", str(text), "--force"), 2)
     assert text.read_bytes() == before
 
 

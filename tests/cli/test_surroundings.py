@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import PROGRAM, Run
+from tests.cli.test_commands import told
 
 DEMO = Path(__file__).parents[2] / "g4local" / "demo"
 COMMAND = shlex.join(PROGRAM)
@@ -83,6 +84,11 @@ def test_a_home_that_can_not_be_is_one_sentence(home: str, environment: dict[str
     assert finished.returncode in (1, 2)
     assert "Traceback" not in finished.stderr
     assert json.loads(finished.stdout)["error"]["hint"]
+
+
+def test_a_checkpoint_that_can_not_be_converted_for_a_comparison_is_one_sentence(environment: dict[str, str]) -> None:
+    line = f"g4 compare demo demo {__file__}"
+    told(shell(line, {**environment, "G4LOCAL_HOME": "/etc/passwd"}), 1)
 
 
 def test_odd_things_in_the_models_folder_are_passed_over(environment: dict[str, str], tmp_path: Path) -> None:

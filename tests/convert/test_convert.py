@@ -192,6 +192,17 @@ def test_what_a_killed_process_left_behind_is_used_again(tmp_path: Path) -> None
     assert not (tmp_path / "out.gguf.part").exists()
 
 
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("mine.txt"), os.mkfifo], ids=["link", "pipe"])
+def test_a_link_or_a_pipe_in_the_part_s_place_is_neither_followed_nor_waited_for(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder = checkpoints.write(tmp_path / "model", checkpoints.make("dense"))
+    (tmp_path / "mine.txt").write_text("precious")
+    make(tmp_path / "out.gguf.part")
+    expect_failure(folder, "Q8_0", G4Error, "can't be written")
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
 def test_two_conversions_to_one_target_do_not_mix(tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path / "model", checkpoints.make("dense"))
     target = tmp_path / "out.gguf"
@@ -233,6 +244,7 @@ def test_a_file_that_came_out_too_short_is_never_kept(tmp_path: Path, monkeypatc
         ("Q9_Z", lambda path: path / "out.gguf", "no quant"),
         ("Q8_0", lambda path: path / "missing" / "out.gguf", "no folder"),
         ("Q8_0", lambda path: path, "is a folder"),
+        ("Q8_0", lambda path: Path("/dev/null"), "a device"),
         ("Q8_0", lambda path: path / "model" / ".." / "model" / "model.safetensors", "files that are read"),
     ],
 )

@@ -1,6 +1,7 @@
 """The tokenizer's keys follow tokenizer.json and tokenizer_config.json as transformers and llama.cpp read them."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,21 @@ def test_a_model_is_called_after_its_folder_or_its_repository(tmp_path: Path) ->
     assert metadata.name(cached) == "gemma-4-E2B-it"
     assert metadata.name(tmp_path / "mine") == "mine"
     assert metadata.name(cached / "..") == "snapshots"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_template_that_is_no_file_is_told(make: Callable[[Path], None], folder: Path) -> None:
+    change(folder, "tokenizer_config.json", lambda settings: settings.pop("chat_template", None))
+    (folder / "chat_template.jinja").write_text("{{ bos_token }}", encoding="utf-8")
+    (folder / "additional_chat_templates").mkdir()
+    make(folder / "additional_chat_templates" / "odd.jinja")
+    with pytest.raises(BadCheckpoint, match=r"odd\.jinja is no file"):
+        keys(folder)
+
+
+def test_a_template_of_a_terabyte_is_not_read(folder: Path) -> None:
+    change(folder, "tokenizer_config.json", lambda settings: settings.pop("chat_template", None))
+    with (folder / "chat_template.jinja").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(BadCheckpoint, match="too large"):
+        keys(folder)
