@@ -47,6 +47,8 @@ class Fit:
     verdict: Verdict
     checkpoint_bytes: int
     """What ways back to earlier turns may take together."""
+    copy_bytes: int
+    """What a copy of all keys and values may take, of which there may be two for a moment."""
 
 
 def resources(devices: Sequence[Device]) -> Resources:
@@ -78,7 +80,8 @@ def fit(model: Model, setting: Setting, resources: Resources, gpu_layers: int | 
         CHECKPOINT_BYTES if resources.available is None else int(COMFORT * resources.available) - _host(need, resources)
     )
     budget = min(CHECKPOINT_BYTES, max(need.checkpoint, need.checkpoint + spare // 2))
-    return Fit(setting, where, need, _verdict(need, resources), budget)
+    copies = max(0, spare - (budget - need.checkpoint)) // 2
+    return Fit(setting, where, need, _verdict(need, resources), budget, copies)
 
 
 def lazy(choice: Literal["auto", "on", "off"], model: Model, resources: Resources) -> bool:

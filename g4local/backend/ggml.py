@@ -102,6 +102,14 @@ class Gguf:
         start = library.gguf_get_data_offset(self._handle) + library.gguf_get_tensor_offset(self._handle, index)
         return range(start, start + library.gguf_get_tensor_size(self._handle, index))
 
+    def places(self) -> list[range]:
+        """The bytes of the file that hold each tensor."""
+        library = _library()
+        start = library.gguf_get_data_offset(self._handle)
+        begins = (start + library.gguf_get_tensor_offset(self._handle, i) for i in self._tensors())
+        sizes = (library.gguf_get_tensor_size(self._handle, i) for i in self._tensors())
+        return [range(begin, begin + size) for begin, size in zip(begins, sizes, strict=True)]
+
     def nbytes(self) -> int:
         """Where the file must end, at least: after the last byte of the tensors."""
         start = _library().gguf_get_data_offset(self._handle)

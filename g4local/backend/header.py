@@ -53,6 +53,8 @@ class Header:
     table: range
     """The bytes of the file that hold the per-layer embeddings; none for a model without them."""
     template: str
+    tensors: tuple[range, ...]
+    """The bytes of the file that hold each tensor."""
 
 
 def read(path: Path) -> Header:
@@ -93,6 +95,7 @@ def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
         model=_model(path, gguf),
         table=gguf.place(TABLE),
         template=gguf.text("tokenizer.chat_template") or "",
+        tensors=tuple(gguf.places()),
     )
 
 

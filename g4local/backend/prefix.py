@@ -8,6 +8,11 @@ never been. So whether a shorter length can be continued exactly is decided here
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+CLOSE = 8
+"""So many tokens may be decoded once more rather than that a checkpoint is taken."""
+_LONG_BATCHES = 4
+"""A prompt that takes so many batches has a checkpoint near its end, for one that only ends differently."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
@@ -20,15 +25,20 @@ class Reuse:
 
 
 def reuse(
-    cached: Sequence[int], prompt: Sequence[int], oldest: int, window: int, checkpoints: Collection[int]
+    cached: Sequence[int],
+    prompt: Sequence[int],
+    oldest: int,
+    window: int,
+    checkpoints: Collection[int],
+    is_answered: bool = False,
 ) -> Reuse:
     """The longest beginning of the prompt that can be continued exactly.
 
     `oldest` is the oldest position in the sliding cache (-1: it is empty), `window` the model's (0: none slides),
     `checkpoints` the lengths at which its state was saved. At least one token of the prompt is left to be decoded,
-    since only decoding gives logits.
+    since only decoding gives logits, unless those of the whole prompt are known (`is_answered`).
     """
-    length = min(common(cached, prompt), len(prompt) - 1)
+    length = min(common(cached, prompt), len(prompt) if is_answered else len(prompt) - 1)
     if oldest < 0 or length <= 0:
         return Reuse(0)
     if is_exact(length, oldest, window):
@@ -58,3 +68,15 @@ def cuts(start: int, end: int, marks: Iterable[int], batch: int) -> list[int]:
     """
     multiples = range(start - start % batch + batch, end, batch)
     return sorted({*multiples, *(mark for mark in marks if start < mark < end), end})
+
+
+def stops(start: int, end: int, marks: Iterable[int], batch: int) -> set[int]:
+    """Where checkpoints are taken in a prompt that is decoded from `start`: at its marks, and late in a long one.
+
+    A mark that comes within CLOSE tokens is taken at `start` instead, which saves a decode; the end, whose logits are
+    worth keeping, is not moved.
+    """
+    wanted = {mark if mark - start > CLOSE or mark == end else start for mark in marks if mark >= start}
+    if end - start >= _LONG_BATCHES * batch:
+        wanted.add((end - batch // 4) // batch * batch)
+    return wanted - {0}
