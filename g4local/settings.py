@@ -7,6 +7,9 @@ from pathlib import Path
 from g4local.core.errors import UsageError
 
 HOME_VARIABLE = "G4LOCAL_HOME"
+SNAPSHOT_VARIABLE = "G4LOCAL_SNAPSHOT_BYTES"
+SNAPSHOT_BYTES = 4 << 30
+"""What snapshots may take, unless the variable says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Paths:
     """Small files that can be made again: the start probe's result, hashes of checkpoint files."""
     logs: Path
     """What llama.cpp said."""
+    snapshots: Path
+    """What models remember of conversations, so that these go on quickly; safe to delete."""
 
 
 def paths(environ: Mapping[str, str]) -> Paths:
@@ -30,9 +35,20 @@ def paths(environ: Mapping[str, str]) -> Paths:
             root = Path(home).expanduser().absolute()
         except RuntimeError as error:
             raise UsageError(f"{HOME_VARIABLE} is {home!r}: {error}.", "Set it to a folder.") from error
-        return Paths(root / "models", root / "cache" / "converted", root / "cache", root / "logs")
+        return _paths(root, root / "cache", root / "logs")
     from platformdirs import PlatformDirs  # `g4local --version` needs no paths
 
     dirs = PlatformDirs("g4local", appauthor=False)
-    cache = Path(dirs.user_cache_dir)
-    return Paths(Path(dirs.user_data_dir) / "models", cache / "converted", cache, Path(dirs.user_log_dir))
+    return _paths(Path(dirs.user_data_dir), Path(dirs.user_cache_dir), Path(dirs.user_log_dir))
+
+
+def snapshot_bytes(environ: Mapping[str, str]) -> int:
+    """What snapshots may take together, from the environment given; 0: none are kept."""
+    value = environ.get(SNAPSHOT_VARIABLE) or str(SNAPSHOT_BYTES)
+    if not value.isascii() or not value.isdecimal():
+        raise UsageError(f"{SNAPSHOT_VARIABLE} is {value!r}.", "Set it to a number of bytes; 0 keeps no snapshots.")
+    return int(value)
+
+
+def _paths(data: Path, cache: Path, logs: Path) -> Paths:
+    return Paths(data / "models", cache / "converted", cache, logs, cache / "snapshots")

@@ -13,6 +13,7 @@ class Account:
         self.reused = 0
         self.said = 0
         self.thought_cut = False
+        self.warnings: tuple[str, ...] = ()
         self.drafts = drafts
         self._prompt_tokens = prompt_tokens
         self._seed = seed
@@ -36,5 +37,6 @@ class Account:
             seed=self._seed,
             thought_cut=self.thought_cut,
             drafted_tokens=self.drafts.drafted if self.drafts else 0,
+            warnings=self.warnings,
             accepted_tokens=self.drafts.accepted if self.drafts else 0,
         )

@@ -186,7 +186,8 @@ class Cache:
 
     def _row(self) -> "ctypes._Pointer[ctypes.c_float]":
         """Where the last decode's last row of logits lies."""
-        return llama.llama_get_logits_ith(self._context, -1)
+        row: ctypes._Pointer[ctypes.c_float] = llama.llama_get_logits_ith(self._context, -1)
+        return row
 
     def _restore(self, length: int) -> bool:
         state = self.checkpoints[length].state

@@ -38,6 +38,10 @@ class LoadOptions:
     """What guesses the tokens that come next, so that several can be checked at once; it changes no answer."""
     force: bool = False
     """Load it even if there seems to be too little memory."""
+    snapshots: Path | None = None
+    """The folder of states that outlive the process; None keeps none."""
+    snapshot_bytes: int = 4 << 30
+    """What all of them may take."""
 
 
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -151,6 +155,8 @@ class Completion:
     """Tokens that were guessed."""
     accepted_tokens: int = 0
     """Of these, tokens that were then said."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know: snapshots that could not be used."""
 
 
 class Engine(Protocol):

@@ -1,24 +1,45 @@
-"""What tells a model's file from every other one, without reading all of it."""
+"""What tells a model's file, and all else that a state depends on, from every other one."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
+
+import llama_cpp.llama_cpp as llama
+
+from g4local.backend import ggml
+from g4local.backend.engine import LoadOptions
+from g4local.backend.fitting import Fit
+from g4local.backend.header import Header
+from g4local.backend.memory import flash_attention
 
 _SAMPLE = 4096
 """Bytes that are looked at in the middle of each tensor."""
 
 
-def fingerprint(path: Path, tensors: Iterable[range]) -> str:
-    """SHA-256 over a GGUF's size, all that comes before its weights, and a sample of each tensor; OSError.
+def key(options: LoadOptions, head: Header, fit: Fit) -> str:
+    """A hash of all that a state depends on beside its tokens; the context's size is not among that."""
+    on_gpu = fit.placement.layers > 0
+    parts = {
+        "model": _fingerprint(options.path, head.tensors),
+        "llama_cpp": [llama.llama_version().decode("utf-8", "replace"), ggml.version()],
+        "kv_type": fit.setting.kv_type,
+        "flash": flash_attention(head.model.shape, fit.setting.context, fit.setting.kv_type, on_gpu=on_gpu),
+        "on_gpu": on_gpu,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprint(path: Path, tensors: Iterable[range]) -> str:
+    """A hash of a GGUF's size, of all that comes before its weights, and of a sample of each tensor.
 
     Models that were tuned further or quantized otherwise differ in all of a tensor or in none of it.
     """
     places = sorted(tensors, key=lambda place: place.start)
     with path.open("rb", buffering=0) as file:
-        nbytes = file.seek(0, 2)
+        digest = hashlib.sha256(b"%d\n" % file.seek(0, 2))
         file.seek(0)
-        digest = hashlib.sha256(b"%d\n" % nbytes)
-        digest.update(file.read(min((place.start for place in places), default=nbytes)))
+        digest.update(file.read(places[0].start))
         for place in places:
             file.seek((place.start + place.stop) // 2)
             digest.update(file.read(_SAMPLE))

@@ -61,12 +61,13 @@ def decode(line: bytes) -> Frame:
 
 def options(value: LoadOptions) -> Frame:
     """Load options as JSON."""
-    return {**asdict(value), "path": str(value.path)}
+    return {**asdict(value), "path": str(value.path), "snapshots": value.snapshots and str(value.snapshots)}
 
 
 def options_from(entry: Frame) -> LoadOptions:
     """The load options that JSON means."""
-    return LoadOptions(**{**entry, "path": Path(entry["path"])})
+    folder = entry["snapshots"]
+    return LoadOptions(**{**entry, "path": Path(entry["path"]), "snapshots": folder and Path(folder)})
 
 
 def sampling(value: Sampling) -> Frame:
@@ -129,7 +130,8 @@ def said(value: Sequence[Piece] | Completion) -> Frame:
 def said_from(frame: Frame) -> Sequence[Piece | Completion]:
     """What a generation yields, from its frame."""
     if "completion" in frame:
-        return [Completion(**frame["completion"])]
+        entry = frame["completion"]
+        return [Completion(**{**entry, "warnings": tuple(entry["warnings"])})]
     return [Piece(*entry) for entry in frame["pieces"]]
 
 

@@ -5,10 +5,11 @@ It knows nothing of chats, of processes and of how anything is shown.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from time import perf_counter
 
 import llama_cpp.llama_cpp as llama
 
-from g4local.backend import fitting, header, loading, prefix
+from g4local.backend import fingerprint, fitting, header, loading, prefix
 from g4local.backend.account import Account
 from g4local.backend.cache import Cache
 from g4local.backend.constraint import Grammars
@@ -18,6 +19,7 @@ from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guid
 from g4local.backend.guide import Guide
 from g4local.backend.memory import BATCH
 from g4local.backend.ngram import Ngrams
+from g4local.backend.resumption import Place, Resumption
 from g4local.backend.sampling import PENALIZED, Sampler, prepare
 from g4local.backend.stop import StopFlag
 from g4local.backend.vocabulary import Utf8Text, Vocabulary
@@ -26,6 +28,9 @@ from g4local.core.progress import Progress, Report
 from g4local.core.prompt import Segment
 
 _SHORTER = "Start a new conversation, or load the model with a larger context (--ctx)."
+
+LONG_SECONDS = 20.0
+"""A prompt that took so long is worth a snapshot before its answer is said."""
 
 
 class LlamaEngine:
@@ -53,6 +58,11 @@ class LlamaEngine:
             self._closing.callback(self._cache.close)
             self._drafter: Drafter | None = None if options.draft == "off" else Ngrams()
             self._row_cost = row_cost(head.model.shape)
+            folder = options.snapshots
+            place = None if folder is None else Place(folder, options.snapshot_bytes, fit.copy_bytes)
+            self._states = Resumption(
+                self._cache, llama.llama_n_ctx(self._context), place, lambda: fingerprint.key(options, head, fit)
+            )
             undo.pop_all()
         self.info = EngineInfo(
             path=options.path,
@@ -70,6 +80,10 @@ class LlamaEngine:
     def close(self) -> None:
         """Free the model."""
         self._closing.close()
+
+    def wait(self, seconds: float) -> None:
+        """Let snapshots come to the disk that are being written, for so long at most."""
+        self._states.wait(seconds)
 
     def tokenize(self, prompt: Sequence[Segment]) -> list[int]:
         """The ids of a prompt; EngineError for a special token that the vocabulary lacks."""
@@ -114,6 +128,7 @@ class LlamaEngine:
             yield from self._generate(account, tokens, marks, guide, max_tokens, report)
         finally:
             sampler.close()
+        self._states.save(max(marks, default=0))
 
     def _generate(
         self,
@@ -124,7 +139,8 @@ class LlamaEngine:
         max_tokens: int,
         report: Report,
     ) -> Iterator[Piece | Completion]:
-        account.reused = self._cache.keep(tokens)
+        account.reused = self._states.keep(tokens, report)
+        account.warnings = tuple(self._states.complaints())
         whole = self._prefill(tokens, marks, report)
         account.prefilled()
         if not whole:
@@ -153,15 +169,22 @@ class LlamaEngine:
 
     def _prefill(self, tokens: Sequence[int], marks: set[int], report: Report) -> bool:
         """Decode what the cache lacks of the prompt; False when it was stopped."""
-        start = len(self._cache.tokens)
-        for end in prefix.cuts(start, len(tokens), marks, BATCH):
+        start, started = len(self._cache.tokens), perf_counter()
+        stops = prefix.stops(start, len(tokens), marks, BATCH)
+        if start in stops:
+            self._cache.save(later=len(stops) - 1)
+        for end in prefix.cuts(start, len(tokens), stops, BATCH):
             done = len(self._cache.tokens)
             report(Progress("prefill", done - start, len(tokens) - start, "tokens"))
             if self._stop.is_set() or not self._cache.decode(tokens[done:end], logits=end == len(tokens)):
                 return False
-            if end in marks:
-                self._cache.save(later=sum(mark > end for mark in marks))
+            if end in stops:
+                self._cache.save(later=sum(stop > end for stop in stops), logits=end == len(tokens))
         report(Progress("prefill", len(tokens) - start, len(tokens) - start, "tokens"))
+        seconds = perf_counter() - started
+        self._states.paced(len(tokens) - start, seconds)
+        if seconds >= LONG_SECONDS:
+            self._states.save(max(marks, default=0))
         return True
 
     def _drafts(self, tokens: Sequence[int]) -> Drafts | None:

@@ -67,7 +67,7 @@ def cuts(start: int, end: int, marks: Iterable[int], batch: int) -> list[int]:
     Counted from the prompt's beginning and not from `start`, so that a prompt is cut alike whatever was reused.
     """
     multiples = range(start - start % batch + batch, end, batch)
-    return sorted({*multiples, *(mark for mark in marks if start < mark < end), end})
+    return sorted({*multiples, *(mark for mark in marks if start < mark < end), end} - {start})
 
 
 def stops(start: int, end: int, marks: Iterable[int], batch: int) -> set[int]:

@@ -7,7 +7,7 @@ from threading import Condition, Thread
 
 from g4local.backend import snapshots
 from g4local.backend.cache import Cache, Checkpoint
-from g4local.backend.shelf import BYTES, Find, Shelf
+from g4local.backend.shelf import Find, Shelf
 from g4local.backend.snapshots import Head, State
 from g4local.core.progress import Report
 
@@ -29,9 +29,9 @@ class Place:
     """Where snapshots are kept, and how much of them."""
 
     folder: Path
-    budget: int = BYTES
+    budget: int
     """Bytes on the disk, of all models."""
-    copy_bytes: int = BYTES
+    copy_bytes: int
     """Most bytes that one state may take in memory while it is written or read."""
 
 

@@ -15,8 +15,6 @@ from g4local.backend import snapshots
 from g4local.backend.snapshots import SUFFIX, Damaged, Head, State
 from g4local.core.progress import Progress, Report
 
-BYTES = 4 << 30
-"""What all snapshots may take, as far as nobody says otherwise."""
 DISK_SHARE = 4
 """Of the space that would be free without them, snapshots take no more than one part in so many."""
 
@@ -48,7 +46,7 @@ class Loaded:
 class Shelf:
     """The snapshots of one key; several processes may share the folder."""
 
-    def __init__(self, folder: Path, key: str, budget: int = BYTES) -> None:
+    def __init__(self, folder: Path, key: str, budget: int) -> None:
         """`budget`: bytes of the snapshots of all keys."""
         self.complaints: list[str] = []
         """What was wrong with snapshots, one sentence each; the caller takes them out."""
@@ -128,9 +126,7 @@ class Shelf:
         with suppress(OSError):
             for path in sorted(self._folder.glob(f"*{SUFFIX}")):
                 try:
-                    head = snapshots.head(path)
-                    if head.key != self.key:
-                        raise Damaged("it is of another model")
+                    head = snapshots.head(path, self.key)
                 except Damaged as error:
                     self._refuse(path, error)
                 except OSError:

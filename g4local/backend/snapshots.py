@@ -115,10 +115,13 @@ def write(folder: Path, head: Head, state: State, logits: bytes) -> Path:
     return path
 
 
-def head(path: Path) -> Head:
-    """What a file is of, from its beginning; Damaged or OSError."""
+def head(path: Path, key: str) -> Head:
+    """What a file is of, from its beginning; Damaged, also when it is of another key, or OSError."""
     with path.open("rb") as file:
-        return _head(file, path.name)
+        found = _head(file, path.name)
+    if found.key != key:
+        raise Damaged("it is of another model")
+    return found
 
 
 def read(path: Path, expected: Head, read_more: Callable[[int], None]) -> tuple[State, bytes]:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec, module_from_spec
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 
 from g4local.backend import frames
 from g4local.backend.engine import Constraint
@@ -31,6 +31,8 @@ BEAT_SECONDS = 2.0
 
 Usually it is the end of stdin that tells of the parent.
 """
+WRITE_SECONDS = 2.0
+"""How long the child may stay behind its parent to write snapshots."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -95,12 +97,17 @@ class _Worker:
         self._requests = requests
         self._answers = answers
         self._jobs: SimpleQueue[Frame] = SimpleQueue()
+        self._is_answered = False
+        """Whether the job at work has said its last frame, and only puts away what it has learnt."""
+        self._at_rest = Event()
 
     def serve(self) -> None:
         """Answer until the parent ends it."""
         Thread(target=self._listen, daemon=True).start()
         while True:
+            self._at_rest.set()
             frame = self._jobs.get()
+            self._at_rest.clear()
             self._begin(frame["job"])
             try:
                 self._answer(frame)
@@ -146,6 +153,7 @@ class _Worker:
         self._say(frames.progress(progress))
 
     def _say(self, frame: Frame) -> None:
+        self._is_answered = not frames.LAST.isdisjoint(frame)
         data = memoryview(frames.encode({"job": self._job, **frame}))
         with self._speaking:
             while data:
@@ -176,10 +184,11 @@ class _Worker:
                 self._unwanted.add(job)
 
     def _listen(self) -> None:
-        """Take requests until the parent is gone; then end at once, whatever llama.cpp is doing."""
+        """Take requests until the parent is gone; then end soon, whatever llama.cpp is doing."""
         code = 1
         try:
             self._take_requests()
+            self._settle()
             code = 0
         finally:
             os._exit(code)
@@ -205,6 +214,13 @@ class _Worker:
                     self._cancel(frame["job"])
                 else:
                     self._jobs.put(frame)
+
+    def _settle(self) -> None:
+        """Let what a job has left to be written come to the disk."""
+        if self._is_answered:
+            self._at_rest.wait(WRITE_SECONDS)
+        if self._engine is not None:
+            self._engine.wait(WRITE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -259,6 +259,7 @@ class Conversation:
     def _ending(self, info: EngineInfo, turn: Turn, answer: str | None) -> Generator[Event, None, TurnFinished | None]:
         """How the turn ends after a reply; None when that was no answer but calls, with which it goes on."""
         assert turn.completion is not None, "a generation ends with its Completion"
+        yield from map(Warned, turn.completion.warnings)
         if turn.completion.thought_cut:
             yield Warned(f"The thought was ended at its budget of {self.options.think_budget} tokens.")
         match turn.completion.reason:

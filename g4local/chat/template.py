@@ -41,7 +41,8 @@ def render(
     """The prompt for the next reply; UsageError where a message or a tool can't be told to the model.
 
     Thoughts of earlier turns are dropped; `preserve_thinking` keeps those that led to tool calls. The start of the
-    running model turn is marked restorable: the next turn's prompt parts from this one there.
+    running model turn is marked restorable, since the next turn's prompt parts from this one there; so is that of the
+    last question.
     """
     instructed = bool(messages) and messages[0].role in ("system", "developer")
     turns = messages[1:] if instructed else messages
@@ -195,8 +196,26 @@ def _merged(segments: Iterable[Segment]) -> list[Segment]:
 
 
 def _restorable(segments: list[Segment]) -> list[Segment]:
-    """Marks the end of the last `<|turn>model` line, where no text follows it that had to be tokenized with it."""
-    last = next((i for i in reversed(range(len(segments))) if segments[i] == _TURN), None)
+    """Marks the end of the last `<|turn>model` line, where no text follows it that had to be tokenized with it.
+
+    And the beginning of the last question, which may be edited, or follow what other conversations begin with too.
+    """
+    last = _last_turn(segments, "")
     if last is not None and segments[last + 1] == Segment("model\n"):
         segments[last + 1] = replace(segments[last + 1], restorable=True)
+    question = _last_turn(segments, "user\n")
+    if question is not None:
+        segments[question] = replace(segments[question], restorable=True)
     return segments
+
+
+def _last_turn(segments: Sequence[Segment], beginning: str) -> int | None:
+    """Where the last turn opens whose text begins so."""
+    return next(
+        (
+            i
+            for i in reversed(range(len(segments) - 1))
+            if segments[i] == _TURN and segments[i + 1].text.startswith(beginning)
+        ),
+        None,
+    )

@@ -63,11 +63,15 @@ def _engine(places: Paths) -> dict[str, Json]:
 
 
 def _folders(places: Paths) -> dict[str, Json]:
+    snapshots = [path.stat().st_size for path in places.snapshots.rglob("*") if path.is_file()]
     return {
         "models": str(places.models),
         "converted": str(places.converted),
         "cache": str(places.cache),
         "logs": str(places.logs),
+        "snapshots": str(places.snapshots),
+        "snapshot_files": len(snapshots),
+        "snapshots_bytes": sum(snapshots),
         "free_disk_bytes": shutil.disk_usage(_existing(places.models)).free,
     }
 

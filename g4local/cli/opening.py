@@ -17,7 +17,7 @@ from g4local.cli.approval import Approval
 from g4local.cli.options import Request
 from g4local.core.errors import UsageError
 from g4local.core.progress import Report
-from g4local.settings import paths
+from g4local.settings import paths, snapshot_bytes
 from g4local.tools.registry import Tool, available
 
 
@@ -55,7 +55,7 @@ def conversation(
 @contextmanager
 def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEngine]:
     """The engine for the model asked for."""
-    places = paths(environ)
+    places, most = paths(environ), snapshot_bytes(environ)
     gguf = library.gguf(library.find(request.model, places), request.quant, places, report, cancel)
     load = LoadOptions(
         gguf,
@@ -66,6 +66,8 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
         lazy_ple=request.lazy_ple,
         draft=request.draft,
         force=request.force_load,
+        snapshots=places.snapshots if request.snapshots and most else None,
+        snapshot_bytes=most,
     )
     model = WorkerEngine(load, cache=places.cache, logs=places.logs, keep_alive=request.keep_alive)
     try:

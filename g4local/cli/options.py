@@ -194,6 +194,10 @@ class Request:
             help="Free the memory after so long without a question; 0 is after each answer, -1 or forever never.",
         ),
     ] = KEEP_ALIVE
+    snapshots: Annotated[
+        bool,
+        typer.Option("--snapshots/--no-snapshots", help="Keep what was read on the disk, so that it goes on quickly."),
+    ] = True
     quant: Quant = None
     stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
         False

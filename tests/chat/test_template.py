@@ -23,6 +23,7 @@ SPECIAL = {
     *("<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", "<|image|>", "<|audio|>", "<|video|>"),
 }
 START = [Segment("<|turn>", special=True), Segment("model\n", restorable=True)]
+QUESTION = Segment("<|turn>", special=True, restorable=True)
 EMPTY_THOUGHT = [Segment("<|channel>", special=True), Segment("thought\n"), Segment("<channel|>", special=True)]
 HI = Message("user", "Hi")
 
@@ -85,7 +86,7 @@ def test_the_engine_can_come_back_to_the_start_of_the_model_turn(
 ) -> None:
     segments = render([HI], variant=variant, enable_thinking=thinking)
     assert segments[-len(end) :] == end
-    assert [segment.restorable for segment in segments].count(True) == 1
+    assert [segment for segment in segments if segment.restorable] == [QUESTION, START[1]]
 
 
 def test_a_model_turn_that_goes_on_after_a_tool_can_be_come_back_to_as_well() -> None:
@@ -96,7 +97,7 @@ def test_a_model_turn_that_goes_on_after_a_tool_can_be_come_back_to_as_well() ->
     ]
     segments = render(messages, variant="large", enable_thinking=True)
     assert segments[-2:] == [Segment("<|channel>", special=True), Segment("thought\n")]
-    assert [segment for segment in segments if segment.restorable] == [START[1]]
+    assert [segment for segment in segments if segment.restorable] == [QUESTION, START[1]]
 
 
 def test_an_answer_is_tokenized_together_with_the_line_before_it() -> None:
