@@ -1,0 +1,107 @@
+"""llama.cpp's own programs, to compare with: llama-bench, llama-completion and llama-server."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from bench.plain import Setting
+
+_LOAD_SECONDS = 600
+
+
+def rates(program: Path, model: Path, setting: Setting, prompt: int, answer: int) -> tuple[float, float]:
+    """llama-bench's tokens of a prompt and of an answer in a second."""
+    command = [str(program), "-m", str(model), "-p", str(prompt), "-n", str(answer), "-r", "1", "-o", "json"]
+    command += ["-t", str(setting.threads), "--repack", str(int(setting.repack))]
+    command += ["-fa", "auto" if setting.flash else "off"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return parsed(done.stdout)
+
+
+def parsed(output: bytes | str) -> tuple[float, float]:
+    """The two rates in llama-bench's JSON: of its test with a prompt alone, and of that with an answer alone."""
+    tests = json.loads(output)
+    [prefill] = [test["avg_ts"] for test in tests if test["n_prompt"] and not test["n_gen"]]
+    [decode] = [test["avg_ts"] for test in tests if test["n_gen"] and not test["n_prompt"]]
+    return float(prefill), float(decode)
+
+
+def completion(program: Path, model: Path, setting: Setting, prompt: str) -> list[str]:
+    """The command by which llama-completion says eight tokens after a prompt."""
+    command = [str(program), "-m", str(model), "-p", prompt, "-n", "8", "--temp", "0", "-c", str(setting.context)]
+    command += ["-t", str(setting.threads), "-fa", "auto" if setting.flash else "off"]
+    return [*command, "-no-cnv", "--no-display-prompt", *([] if setting.repack else ["--no-repack"])]
+
+
+def first_byte(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Seconds from a program's start to the first byte that it says on stdout; RuntimeError when it says nothing."""
+    began = perf_counter()
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        assert process.stdout is not None
+        said = os.read(process.stdout.fileno(), 1)
+        seconds = perf_counter() - began
+        process.stdout.read()
+    if not said:
+        raise RuntimeError(f"{command[0]} said nothing; it ended with {process.returncode}.")
+    return seconds
+
+
+class Server:
+    """A running llama-server."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._address = f"http://127.0.0.1:{port}"
+
+    def answer(self, messages: Sequence[Mapping[str, str]], tokens: int) -> str:
+        """The text of the next message, with the likeliest tokens."""
+        content = {"messages": messages, "max_tokens": tokens, "temperature": 0, "ignore_eos": True}
+        choice: dict[str, Any] = self._post("/v1/chat/completions", content)["choices"][0]["message"]
+        return str(choice.get("content") or choice.get("reasoning_content") or "")
+
+    def wait(self) -> None:
+        """Until the model is loaded; RuntimeError when the program ends before."""
+        end = monotonic() + _LOAD_SECONDS
+        while monotonic() < end and self._process.poll() is None:
+            try:
+                with urlopen(f"{self._address}/health", timeout=5):
+                    return
+            except (URLError, OSError):
+                sleep(0.1)
+        raise RuntimeError("llama-server did not start.")
+
+    def _post(self, path: str, content: Mapping[str, object]) -> dict[str, Any]:
+        request = Request(self._address + path, json.dumps(content).encode(), {"Content-Type": "application/json"})
+        with urlopen(request, timeout=_LOAD_SECONDS) as answer:
+            value: dict[str, Any] = json.load(answer)
+        return value
+
+
+@contextmanager
+def server(program: Path, model: Path, setting: Setting) -> Iterator[Server]:
+    """A llama-server for one chat, on this machine only."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(program), "-m", str(model), "--host", "127.0.0.1", "--port", str(port), "--no-webui", "-np", "1"]
+    command += ["-t", str(setting.threads), "-c", str(setting.context), "-fa", "auto" if setting.flash else "off"]
+    command += [] if setting.repack else ["--no-repack"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        running = Server(process, port)
+        running.wait()
+        yield running
+    finally:
+        process.terminate()
+        process.wait()
