@@ -1,7 +1,7 @@
-"""The plainest loop over llama-cpp-python's low-level functions, to compare with: `python -m bench.plain MODEL SETTING`.
+"""The plainest loop over llama-cpp-python's low-level functions: `python -m bench.plain MODEL SETTING`.
 
-SETTING is the JSON of a Setting. Each line on stdin is a task, {"prompt": [ids], "answer": tokens}; the answer to it, on
-stdout, is the JSON of a Took: llama_decode, and llama.cpp's greedy sampler, and nothing else.
+SETTING is the JSON of a Setting. Each line on stdin is a task, {"prompt": [ids], "answer": tokens}; the answer to it on
+stdout is the JSON of a Took: what llama_decode and llama.cpp's greedy sampler take, and nothing else.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ class Setting:
     threads: int
     repack: bool
     flash: bool = False
-    """Flash attention where llama.cpp thinks it wise; g4local does without it on the CPU, since it makes reuse inexact."""
+    """Flash attention where llama.cpp wants it; g4local does without on the CPU, since it makes reuse inexact."""
     context: int = 4096
 
 

@@ -18,20 +18,22 @@ _LOAD_SECONDS = 600
 
 
 def rates(program: Path, model: Path, setting: Setting, prompt: int, answer: int) -> tuple[float, float]:
-    """llama-bench's tokens of a prompt and of an answer in a second."""
-    command = [str(program), "-m", str(model), "-p", str(prompt), "-n", str(answer), "-r", "1", "-o", "json"]
-    command += ["-t", str(setting.threads), "--repack", str(int(setting.repack))]
-    command += ["-fa", "auto" if setting.flash else "off"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    return parsed(done.stdout)
+    """llama-bench's tokens of a prompt, and of an answer behind such a prompt, in a second."""
+    command = [str(program), "-m", str(model), "-r", "1", "-o", "json", "-t", str(setting.threads)]
+    command += ["--repack", str(int(setting.repack)), "-fa", "auto" if setting.flash else "off"]
+    return rate([*command, "-p", str(prompt), "-n", "0"]), rate(
+        [*command, "-p", "0", "-n", str(answer), "-d", str(prompt)]
+    )
 
 
-def parsed(output: bytes | str) -> tuple[float, float]:
-    """The two rates in llama-bench's JSON: of its test with a prompt alone, and of that with an answer alone."""
-    tests = json.loads(output)
-    [prefill] = [test["avg_ts"] for test in tests if test["n_prompt"] and not test["n_gen"]]
-    [decode] = [test["avg_ts"] for test in tests if test["n_gen"] and not test["n_prompt"]]
-    return float(prefill), float(decode)
+def rate(command: Sequence[str]) -> float:
+    """The tokens in a second of llama-bench's only test; RuntimeError when it fails, or had another number of tests."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    try:
+        [test] = json.loads(done.stdout)
+        return float(test["avg_ts"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RuntimeError(f"{command[0]} ended with {done.returncode} and without a result.") from error
 
 
 def completion(program: Path, model: Path, setting: Setting, prompt: str) -> list[str]:

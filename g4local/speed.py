@@ -61,11 +61,17 @@ class Speed:
         return task.prompt / self.prefill + task.answer / self.decode
 
 
-def run(options: LoadOptions, task: Task, number: int, places: Paths, report: Report, cancel: Event) -> Speed:
-    """Time one run; `number` picks its words. UsageError for a task that the context is too short for, Cancelled.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one question and its answer took, as the fields of Speed say."""
 
-    `options` tell threads and extra buffers (`tuning.tuned`), so that nothing is tried while it loads.
-    """
+    first_token_seconds: float
+    prefill: float
+    decode: float
+
+
+def run(options: LoadOptions, task: Task, number: int, places: Paths, report: Report, cancel: Event) -> Speed:
+    """Time one run; `number` picks its words. UsageError for a task that the context is too short for, Cancelled."""
     with closing(WorkerEngine(options, cache=places.cache, logs=places.logs)) as engine:
         began = perf_counter()
         info = engine.start(report, cancel)
@@ -75,17 +81,10 @@ def run(options: LoadOptions, task: Task, number: int, places: Paths, report: Re
                 f"{task.prompt} tokens and {task.answer} more do not fit into a context of {info.context}.",
                 "Give a larger --ctx, or a smaller --prompt.",
             )
-        _answered(engine, [_WARM_UP], 2, silent, cancel)
-        asked = prompt(engine, task.prompt, number, cancel)
-        started = perf_counter()
-        first, last, completion = _answered(engine, asked, task.answer, report, cancel)
-        return Speed(
-            load_seconds=loaded - began,
-            first_token_seconds=first - started,
-            prefill=(completion.prompt_tokens - completion.reused_tokens) / (first - started),
-            decode=(completion.completion_tokens - 1) / (last - first),
-            peak_bytes=kernel.peak_memory(engine.pid or 0),
-        )
+        answered(engine, [_WARM_UP], 2, silent, cancel)
+        answer = answered(engine, prompt(engine, task.prompt, number, cancel), task.answer, report, cancel)
+        peak = kernel.peak_memory(engine.pid or 0)
+        return Speed(loaded - began, answer.first_token_seconds, answer.prefill, answer.decode, peak)
 
 
 def medians(runs: Sequence[Speed]) -> Speed:
@@ -132,11 +131,10 @@ def best(runs: Mapping[Tuning, Sequence[Speed]], task: Task) -> Tuning:
 
 def prompt(engine: WorkerEngine, tokens: int, number: int, cancel: Event) -> list[Segment]:
     """A text of exactly so many tokens: `<bos>`, words of no language, and digits, each a token, to fill it up."""
-    random = Random(number)
-    words = ["".join(random.choice(letters) for letters in _LETTERS * 2) for _ in range(tokens)]
+    every = words(tokens, number).split(" ")
 
     def segments(count: int, digits: int = 0) -> list[Segment]:
-        text = " ".join(words[:count]) + "7" * digits
+        text = " ".join(every[:count]) + "7" * digits
         return [Segment("<bos>", special=True), *([Segment(text)] if text else [])]
 
     def length(count: int) -> int:
@@ -148,16 +146,23 @@ def prompt(engine: WorkerEngine, tokens: int, number: int, cancel: Event) -> lis
     return segments(count, missing)
 
 
-def _answered(
-    engine: WorkerEngine, asked: list[Segment], tokens: int, report: Report, cancel: Event
-) -> tuple[float, float, Completion]:
-    """When the first and the last token came, and the account; Cancelled."""
+def words(count: int, number: int) -> str:
+    """So many words of no language; `number` picks them."""
+    random = Random(number)
+    return " ".join("".join(random.choice(letters) for letters in _LETTERS * 2) for _ in range(count))
+
+
+def answered(engine: WorkerEngine, asked: Sequence[Segment], tokens: int, report: Report, cancel: Event) -> Answer:
+    """Time an answer of so many tokens, at least two; Cancelled."""
+    began = perf_counter()
     times: list[float] = []
     for said in engine.generate(asked, _SAMPLING, tokens, report, cancel, _ENDLESS):
         if isinstance(said, Completion):
             if said.reason == "cancelled":
                 break
-            return times[0], times[-1], said
+            first = times[0] - began
+            fresh = said.prompt_tokens - said.reused_tokens
+            return Answer(first, fresh / first, (len(times) - 1) / (times[-1] - times[0]))
         times.append(perf_counter())
         report(Progress("answer", len(times), tokens, "tokens"))
     raise Cancelled("Stopped.")
