@@ -77,6 +77,8 @@ class ScriptedEngine:
     """Sampling and max_tokens of each generation."""
     guidance: list[Guidance] = field(default_factory=list)
     """What each generation was held to."""
+    has_limits: bool = False
+    """Whether a prompt that is longer than the context is refused."""
     starts: int = 0
     """Loads: one, and one more after each death."""
     is_open: bool = False
@@ -111,6 +113,9 @@ class ScriptedEngine:
     ) -> Iterator[Piece | Completion]:
         """The next reply of the script."""
         assert self.is_open, "generate before start"
+        tokens = self.tokenize(prompt, Event())
+        if self.has_limits and len(tokens) >= self.info.context:
+            raise ContextFull(f"The conversation has {len(tokens)} tokens.", "Start a new one.")
         assert self.replies, f"the script has no reply to {joined(prompt)!r}"
         self.prompts.append(joined(prompt))
         self.prompt_segments.append(list(prompt))
@@ -120,7 +125,7 @@ class ScriptedEngine:
         reply = Reply(reply) if isinstance(reply, str) else reply
         if reply.no_room:
             raise ContextFull("The conversation is longer than the context.", "Start a new one.")
-        yield from self._play(reply, self.tokenize(prompt, Event()), sampling, cancel)
+        yield from self._play(reply, tokens, sampling, cancel)
 
     def close(self) -> None:
         """Forget everything."""

@@ -1,6 +1,7 @@
 """From a tool call to its result, and which calls of a history still wait for one."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from threading import Event as Wish
 
@@ -10,6 +11,8 @@ from g4local.tools.tool import Tool, ToolError, validate
 
 Approve = Callable[[ToolCall], bool]
 """Asks whether a tool may run; a ToolError gives another reason why not than the user's no."""
+
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 CANCELLED = ToolResult("cancelled by the user", ok=False)
 NOT_RUN = ToolResult("not run", ok=False)
@@ -34,6 +37,12 @@ def unanswered(messages: Sequence[Message]) -> list[ToolCall]:
                 calls.remove(answered)
         return calls
     return []
+
+
+def next_number(messages: Sequence[Message]) -> int:
+    """The number of the next call, above those of all calls so far; some of these may have been taken out."""
+    ids = [call.id.removeprefix("call_") for message in messages for call in message.tool_calls]
+    return max([len(ids), *(int(number) + 1 for number in ids if _NUMBER.fullmatch(number))])
 
 
 def answer(call: ToolCall, result: ToolResult) -> Message:

@@ -12,7 +12,7 @@ from threading import Event as Wish
 from g4local.backend.engine import Constraint, Engine, EngineInfo, Guidance, Piece, Sampling
 from g4local.chat.answers import complaint
 from g4local.chat.callgrammar import call_grammar
-from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, outcome, refuse, unanswered
+from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, next_number, outcome, refuse, unanswered
 from g4local.chat.stream import ReplyStream, start_of
 from g4local.chat.template import markup, render, variant_of
 from g4local.chat.turn import Turn
@@ -83,7 +83,8 @@ class Conversation:
         """May be replaced between two turns."""
         self.tools = tuple(tools)
         """May be replaced between two turns."""
-        self._engine = engine
+        self.engine = engine
+        """The model that answers."""
         self._approve = approve
         self._age_is_told = False
 
@@ -94,7 +95,7 @@ class Conversation:
 
     def load(self, report: Report, cancel: Wish) -> EngineInfo:
         """Load the model now, instead of with the first question; the errors of `Engine.start`."""
-        return self._engine.start(report, cancel)
+        return self.engine.start(report, cancel)
 
     def say(self, text: str, *, report: Report, cancel: Wish) -> Iterator[Event]:
         """Ask the model, and run the tools that it wants, until it has answered.
@@ -126,6 +127,7 @@ class Conversation:
         last_question = next((i for i in reversed(range(len(self.messages))) if self.messages[i].role == "user"), None)
         if last_question is None:
             raise UsageError("There is no question to ask again.", "Ask something first.")
+        self._check_not_summarised(last_question)
         before = list(self.messages)
         del self.messages[last_question + 1 :]
         yield from self._turn_or_back(Turn(report, cancel), before)
@@ -136,19 +138,26 @@ class Conversation:
             raise UsageError(
                 f"Message {to} is not a question.", "A conversation is taken back to one of its questions."
             )
+        self._check_not_summarised(to)
         text = self.messages[to].text
         del self.messages[to:]
         return text
 
-    def prompt(self, info: EngineInfo) -> list[Segment]:
-        """What the model is sent when it is asked now."""
-        system = [Message("system", self.options.system)] if self.options.system else []
+    def prompt(
+        self, info: EngineInfo, messages: Sequence[Message] | None = None, *, system: bool = True, tools: bool = True
+    ) -> list[Segment]:
+        """What the model is sent when it is asked now, or what other messages would be, perhaps without a preface."""
+        instructions = [Message("system", self.options.system)] if self.options.system and system else []
         return render(
-            [*system, *self.messages],
-            tools=[declaration(tool) for tool in self.tools],
+            [*instructions, *(self.messages if messages is None else messages)],
+            tools=[declaration(tool) for tool in self.tools] if tools else [],
             variant=variant_of(info),
             enable_thinking=self.options.thinking,
         )
+
+    def _check_not_summarised(self, question: int) -> None:
+        if any(message.summary for message in self.messages[question:]):
+            raise UsageError("The answer to this question is part of a summary.", "Ask something new, or begin anew.")
 
     def _turn_or_back(self, turn: Turn, before: list[Message]) -> Iterator[Event]:
         try:
@@ -177,7 +186,7 @@ class Conversation:
 
     def _loaded(self, turn: Turn) -> EngineInfo | None:
         try:
-            info = self._engine.start(turn.report, turn.cancel)
+            info = self.engine.start(turn.report, turn.cancel)
         except Cancelled:
             return None
         turn.loaded()
@@ -211,8 +220,7 @@ class Conversation:
     def _reply(self, info: EngineInfo, turn: Turn) -> Generator[Event, None, TurnFinished | None]:
         """Let the model say something and keep it; what it returns ends the turn, None when there are calls to run."""
         prompt = self.prompt(info)
-        calls_so_far = sum(len(message.tool_calls) for message in self.messages)
-        stream = ReplyStream(info, start=start_of(prompt), first_call=calls_so_far)
+        stream = ReplyStream(info, start=start_of(prompt), first_call=next_number(self.messages))
         try:
             for piece in self._generated(prompt, self._guidance(info, prompt), turn):
                 yield from stream.feed(piece)
@@ -241,7 +249,7 @@ class Conversation:
 
     def _generated(self, prompt: Sequence[Segment], guidance: Guidance, turn: Turn) -> Iterator[Piece]:
         sampling, max_tokens = self.options.sampling, self.options.max_tokens
-        return turn.watch(self._engine.generate(prompt, sampling, max_tokens, turn.report, turn.cancel, guidance))
+        return turn.watch(self.engine.generate(prompt, sampling, max_tokens, turn.report, turn.cancel, guidance))
 
     def _keep(self, stream: ReplyStream, *, ended: bool) -> None:
         """Put the reply into the history, as far as it came; one that was cut off before its first word leaves nothing.

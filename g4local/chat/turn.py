@@ -26,6 +26,8 @@ class Turn:
     """How the last generation ended; None while it goes on, and when it broke off."""
     generations: int = 0
     """Generations that came to an end."""
+    filled: int = 0
+    """Tokens in the context at the end of the last generation."""
     _asked_at: float = field(default_factory=perf_counter)
     _calls: Counter[str] = field(default_factory=Counter)
 
@@ -61,13 +63,14 @@ class Turn:
 
     def finished(self, reason: FinishReason, *, context_full: bool = False, unsatisfied: bool = False) -> TurnFinished:
         """The event that ends the turn."""
-        return TurnFinished(reason, self.usage, self.timing, self.seed, context_full, unsatisfied)
+        return TurnFinished(reason, self.usage, self.timing, self.seed, context_full, unsatisfied, self.filled)
 
     def _add(self, completion: Completion) -> None:
         self.completion = completion
         if self.generations == 0:
             self.seed = completion.seed
         self.generations += 1
+        self.filled = completion.prompt_tokens + completion.completion_tokens
         self.usage = replace(
             self.usage,
             prompt=self.usage.prompt + completion.prompt_tokens,

@@ -1,11 +1,9 @@
 """Whether a tool may run: --yes says so, or the person at the terminal; where nobody can be asked it may not."""
 
-import signal
-import sys
 from collections.abc import Callable
 from threading import Event
 
-from g4local.cli import output
+from g4local.cli import asking
 from g4local.cli.turns import call_text
 from g4local.core.messages import ToolCall
 from g4local.tools.tool import ToolError
@@ -26,22 +24,11 @@ class Approval:
         """Whether this call may run; ToolError where nobody can be asked. Ctrl-C at the question stops the turn."""
         if self._everything or call.name in self._always:
             return True
-        if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        if not asking.can_ask():
             self._warn(f"Nobody can be asked whether {call.name} may run, so it may not; --yes allows every tool.")
             raise ToolError("it may not run, since there is nobody who could be asked")
-        reply = self._reply(f"Run {'it' if self._announced else call_text(call)}? [y]es, [a]lways {call.name}, [n]o: ")
-        if reply.startswith("a"):
+        question = f"Run {'it' if self._announced else call_text(call)}? [y]es, [a]lways {call.name}, [n]o: "
+        answer = asking.reply(question, self._cancel)
+        if answer.startswith("a"):
             self._always.add(call.name)
-        return reply[:1] in ("y", "a")
-
-    def _reply(self, question: str) -> str:
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            output.question(question)
-            return sys.stdin.readline().strip().lower()
-        except KeyboardInterrupt:
-            self._cancel.set()
-            output.note("")
-            return "n"
-        finally:
-            signal.signal(signal.SIGINT, before)
+        return answer[:1] in ("y", "a")

@@ -10,9 +10,10 @@ from g4local.chat.conversation import Conversation
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
 from g4local.cli.options import Request
+from g4local.cli.space import Space
 from g4local.cli.turns import Screen, follow, print_stats
 from g4local.core import events
-from g4local.core.errors import G4Error, UsageError
+from g4local.core.errors import Cancelled, ContextFull, G4Error, UsageError
 from g4local.tools.registry import available
 
 _MOST_TOKENS = 2**31 - 1
@@ -33,6 +34,7 @@ class Session:
         self._bar = bar
         self._cancel = cancel
         self._stats = request.stats
+        self._space = Space(talk, bar, cancel)
 
     def take(self, text: str) -> None:
         """Answer a question or carry out a command; an error is told, and the conversation goes on."""
@@ -41,9 +43,19 @@ class Session:
                 name, *argument = text[1:].split(maxsplit=1)[:2] or [""]
                 self._command(name, argument[0].strip() if argument else "")
             elif text.strip():
-                self._turn(self._talk.say(text, report=self._bar.report, cancel=self._cancel))
+                self._ask(lambda: self._talk.say(text, report=self._bar.report, cancel=self._cancel), text)
+        except Cancelled as stopped:
+            output.note(stopped.message)
         except G4Error as error:
             output.error(error.message, error.hint)
+
+    def _ask(self, begin: Callable[[], Iterator[events.Event]], question: str = "") -> None:
+        """Run a turn; where it does not fit, and the person makes room for it, run it again."""
+        try:
+            self._turn(begin())
+        except ContextFull as full:
+            if self._space.make_room(question, full):
+                self._turn(begin())
 
     def _command(self, name: str, argument: str) -> None:
         command = _COMMANDS.get(_ALIASES.get(name, name))
@@ -65,6 +77,8 @@ class Session:
             output.note("Stopped. /retry asks again" + (", /continue goes on." if self._talk.unfinished else "."))
         if outcome.finished and self._stats:
             print_stats(outcome.finished)
+        if outcome.finished and outcome.finished.reason != "cancelled":
+            self._space.look(outcome.finished)
 
     def _help(self, argument: str) -> None:
         """list the commands"""
@@ -125,11 +139,11 @@ class Session:
 
     def _retry(self, argument: str) -> None:
         """ask the last question again"""
-        self._turn(self._talk.retry(report=self._bar.report, cancel=self._cancel))
+        self._ask(lambda: self._talk.retry(report=self._bar.report, cancel=self._cancel))
 
     def _continue(self, argument: str) -> None:
         """go on with a turn that broke off before its answer"""
-        self._turn(self._talk.resume(report=self._bar.report, cancel=self._cancel))
+        self._ask(lambda: self._talk.resume(report=self._bar.report, cancel=self._cancel))
 
     def _undo(self, argument: str) -> None:
         """take back the last question and its answer"""
@@ -142,6 +156,18 @@ class Session:
         """forget the conversation"""
         self._talk.messages.clear()
         output.note("The conversation is forgotten.")
+
+    def _context(self, argument: str) -> None:
+        """show what the context is filled with"""
+        self._space.show()
+
+    def _drop(self, argument: str) -> None:
+        """make room: take out what tools answered"""
+        self._space.drop()
+
+    def _compact(self, argument: str) -> None:
+        """make room: let the model summarise the older turns"""
+        self._space.compact()
 
     def _bye(self, argument: str) -> None:
         """leave (also /exit, or Ctrl-D)"""
@@ -164,6 +190,9 @@ _COMMANDS: dict[str, Callable[[Session, str], None]] = {
     "retry": Session._retry,
     "continue": Session._continue,
     "undo": Session._undo,
+    "context": Session._context,
+    "drop": Session._drop,
+    "compact": Session._compact,
     "clear": Session._clear,
     "help": Session._help,
     "bye": Session._bye,

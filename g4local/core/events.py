@@ -118,6 +118,8 @@ class TurnFinished:
     """True: the answer ends here because the context is full."""
     unsatisfied: bool = False
     """True: the answer is not what the constraint asks for."""
+    filled: int = 0
+    """Tokens that were in the context at the end."""
 
 
 Event = (

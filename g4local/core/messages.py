@@ -1,7 +1,7 @@
 """What is said: values that know nothing of models, files or screens.
 
 The dictionaries are OpenAI's chat messages, as Google's templates for Gemma 4 take them (`reasoning_content` is the
-thought, `tool_responses` are results kept inside an assistant message).
+thought, `tool_responses` are results kept inside an assistant message; `summary` is g4local's own).
 """
 
 from collections.abc import Mapping
@@ -71,6 +71,8 @@ class Message:
     name: str = ""
     """The tool that answers; tools only."""
     tool_responses: tuple[ToolResponse, ...] = ()
+    summary: bool = False
+    """Whether the text stands in the place of older messages, which were taken out to make room; assistants only."""
 
     @property
     def text(self) -> str:
@@ -101,6 +103,8 @@ def to_dict(message: Message) -> dict[str, Json]:
         entry["name"] = message.name
     if message.tool_responses:
         entry["tool_responses"] = [{"name": r.name, "response": r.response} for r in message.tool_responses]
+    if message.summary:
+        entry["summary"] = True
     return entry
 
 
@@ -123,6 +127,7 @@ def from_dict(entry: Mapping[str, Any]) -> Message:
                 ToolResponse(_string(answer, "name"), answer["response"])
                 for answer in entry.get("tool_responses") or ()
             ),
+            summary=entry.get("summary") is True,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(

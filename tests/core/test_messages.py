@@ -28,6 +28,7 @@ MESSAGES = st.builds(
     tool_call_id=st.text(),
     name=st.text(),
     tool_responses=st.lists(st.builds(ToolResponse, st.text(), JSON), max_size=2).map(tuple),
+    summary=st.booleans(),
 )
 
 
