@@ -14,6 +14,7 @@ from g4convert.gguf import Gguf, Value
 from g4local.backend import fitting, machine, shape
 from g4local.backend.fitting import Resources
 from g4local.backend.shape import Model
+from g4local.core import foreign
 from g4local.core.errors import BadGguf, ModelNotFound, UsageError
 
 if TYPE_CHECKING:
@@ -44,10 +45,8 @@ def of_gguf(header: Gguf, name: str, quant: str) -> Candidate:
     """A GGUF; BadGguf when it is of another family, or its numbers contradict each other."""
     said = header.keys.get("general.architecture")
     if said is None or said.data != _ARCHITECTURE:
-        raise BadGguf(
-            f"{header.path} holds a model of the architecture {said.data if said else ''!r}, not {_ARCHITECTURE!r}.",
-            "g4local runs Gemma 4 only.",
-        )
+        kind = header.keys.get("general.type")
+        raise foreign.refused(header.path, said.data if said else "", kind and kind.data)
     tensors = [(tensor.name, tensor.dims[1] if len(tensor.dims) > 1 else 1, tensor.nbytes) for tensor in header.tensors]
     try:
         return Candidate(name, quant, _model(header.keys, tensors))

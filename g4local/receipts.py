@@ -56,17 +56,22 @@ class Receipt:
     @property
     def line(self) -> str:
         """The result in one line."""
-        told = self.result
-        return (
-            f"KL {told.kl_mean:.4f} nats (99 %: {told.kl_99:.4f}, most: {told.kl_max:.4f}), "
-            f"same top token {100 * told.same_top:.2f} %, perplexity {told.perplexity:.2f} "
-            f"(base: {told.base_perplexity:.2f})"
-        )
+        return ", ".join(f"{name} {told}" for name, told in self._figures.items())
 
     @property
-    def measured_on(self) -> str:
-        """The text in a few words."""
-        return f"{self.result.tokens:,} tokens of {', '.join(Path(name).name for name in self.names)}"
+    def table(self) -> Mapping[str, str]:
+        """The result with what it was measured on, by name."""
+        names = ", ".join(Path(name).name for name in self.names)
+        return {**self._figures, "measured on": f"{self.result.tokens:,} tokens of {names}"}
+
+    @property
+    def _figures(self) -> Mapping[str, str]:
+        told = self.result
+        return {
+            "KL": f"{told.kl_mean:.4f} nats (99 %: {told.kl_99:.4f}, most: {told.kl_max:.4f})",
+            "same top token": f"{100 * told.same_top:.2f} %",
+            "perplexity": f"{told.perplexity:.2f} (base: {told.base_perplexity:.2f})",
+        }
 
 
 def made(request: Request, paths: Paths, report: Report, cancel: Event) -> Receipt:

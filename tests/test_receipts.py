@@ -73,7 +73,7 @@ def test_the_line_tells_the_result(model: Path) -> None:
     assert receipt(model).line == (
         "KL 0.0123 nats (99 %: 0.2000, most: 1.5000), same top token 94.12 %, perplexity 8.50 (base: 8.25)"
     )
-    assert receipt(model).measured_on == "1,510 tokens of text.txt"
+    assert receipt(model).table["measured on"] == "1,510 tokens of text.txt"
 
 
 def test_a_receipt_is_kept_beside_its_file_and_found_there(model: Path) -> None:

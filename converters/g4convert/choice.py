@@ -71,7 +71,7 @@ def choose(recipe: Recipe, tensors: Sequence[Sized], model: Traits, given: Guida
         if given != Guidance():
             raise UsageError(
                 f"{recipe.name} quantizes nothing, so neither types nor an importance matrix can be given.",
-                "Give another recipe, or leave them out.",
+                "Give another quant, or leave them out.",
             )
         return [TYPES["F32" if _is_exact(tensor) else recipe.base] for tensor in tensors]
     for entry in given.overrides:
@@ -179,7 +179,7 @@ def _fitting(kind: TensorType, tensor: Sized) -> TensorType:
     if kind.block > 32 and kind.name not in SMALLER_BLOCK:
         raise UsageError(
             f"{kind.name} does not fit {tensor.name!r}: no blocks of {kind.block} make a row of {row}.",
-            "Give another recipe, or another type for this tensor with --tensor-type.",
+            "Give another quant, or another type for this tensor with --tensor-type.",
         )
     smaller = TYPES[SMALLER_BLOCK.get(kind.name, kind.name)]
     return TYPES["F16"] if row % smaller.block else smaller

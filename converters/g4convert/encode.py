@@ -111,5 +111,5 @@ def _expect(numbers: bool | np.bool_, tensor: TensorPlan) -> None:
         name = tensor.source.name if tensor.source else tensor.name
         raise BadCheckpoint(
             f"The tensor {name!r} has values that are infinite, not a number, or too large for {tensor.type.name}.",
-            "The model is damaged, or the recipe does not suit it.",
+            "The model is damaged, or the quant does not suit it.",
         )

@@ -38,6 +38,8 @@ def adapted(plan: Plan, rows: Rows, mode: Mode) -> Adapted:
 
     In a Q4_0 file all of them become Q4_0, the embeddings too, for which llama.cpp's recipe has a larger type.
     """
+    if mode == "on" and not plan.recipe.is_quantized:
+        raise UsageError(f"{plan.recipe.name} keeps all weights as they are.", "Give --quant Q4_0, or no --qat on.")
     if mode == "off" or not plan.recipe.is_quantized:
         return Adapted(plan)
     candidates = [tensor for tensor in plan.tensors if _may_be_exact(plan, tensor)]

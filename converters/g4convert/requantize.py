@@ -17,15 +17,13 @@ from g4convert.gguf import ALIGNMENT, Gguf, u32
 from g4convert.plan import Match, Plan, Rule
 from g4convert.quants import Role
 from g4convert.recipes import Traits
+from g4local.core import foreign
 from g4local.core.errors import BadGguf
 from g4local.core.progress import Report
 
 ARCHITECTURES = ("gemma4", "gemma4-assistant")
 
-_HINTS = {
-    "clip": "It is the part of a model that sees and hears; g4local convert makes it smaller, from the checkpoint."
-}
-
+_KINDS = ("general.architecture", "general.type")
 _ONE_OF_EACH = {
     **dict.fromkeys(("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"), 1),
     **dict.fromkeys(("num_attention_heads", "num_key_value_heads"), 1),
@@ -61,12 +59,9 @@ def prepare(path: Path, recipe: str, options: Options) -> Job:
     mix = recipes.find(recipe)
     files = shards.read(path, exact=True)
     first = files[0]
-    architecture = first.keys["general.architecture"].data if "general.architecture" in first.keys else ""
+    architecture, kind = (first.keys[key].data if key in first.keys else "" for key in _KINDS)
     if architecture not in ARCHITECTURES:
-        raise BadGguf(
-            f"{path.name} holds a model of the architecture {architecture!r}, not Gemma 4.",
-            _HINTS.get(str(architecture), "llama.cpp's llama-quantize takes others."),
-        )
+        raise foreign.refused(path, architecture, kind)
     source = {tensor.name: tensor for file in files for tensor in _tensors(file)}
     if not source:
         raise BadGguf(f"{path.name} holds no weights.", "It is only a vocabulary; give a whole model.")
@@ -88,8 +83,8 @@ def prepare(path: Path, recipe: str, options: Options) -> Job:
     job = keeping(Job(source, whole, keys), options)
     if options.reproducible:
         return job
-    foreign = {name: value for name, value in keys.items() if not name.startswith(provenance.PREFIX)}
-    return replace(job, keys=foreign | provenance.of_gguf(first, job.plan, options.guidance))
+    others = {name: value for name, value in keys.items() if not name.startswith(provenance.PREFIX)}
+    return replace(job, keys=others | provenance.of_gguf(first, job.plan, options.guidance))
 
 
 def _tensors(file: Gguf) -> list[SourceTensor]:

@@ -10,7 +10,7 @@ from g4convert.recipes import Recipe
 from g4convert.transforms import Floats
 from g4local.core.errors import BadImatrix, UsageError
 
-_SHOWN = 8
+_SHOWN = 3
 """Tensors that a warning names."""
 _TABLES = ("embedding", "output")
 """Roles of tensors that llama-quantize lets go without."""
@@ -59,13 +59,27 @@ def gaps(tensors: Sequence[Weighted], importance: Importance) -> tuple[str, ...]
             f"{_some(silent)}."
         )
     if any(unreached.values()):
-        listed = [f"{name} (number {', '.join(map(str, experts))})" for name, experts in unreached.items() if experts]
-        told.append(f"No token reached some experts, all of whose columns count the same: {_some(listed)}.")
+        many = {tensor.name for tensor in using if len(tensor.shape) > 2}
+        listed = [
+            f"{name} (experts {', '.join(map(str, experts))})" if name in many else name
+            for name, experts in unreached.items()
+            if experts
+        ]
+        told.append(f"No token reached these, so all of their columns count the same: {_some(listed)}.")
     return tuple(told)
 
 
 def expect_enough(recipe: Recipe, tensors: Sequence[Weighted], given: Guidance) -> None:
-    """UsageError when a type needs an importance that is not there, which llama-quantize or ggml would refuse."""
+    """UsageError when a type needs an importance that is not there, which llama-quantize or ggml would refuse.
+
+    BadImatrix when the matrix has nothing for any tensor that would use it.
+    """
+    using = [tensor for tensor in tensors if _uses(tensor) and tensor.role not in _TABLES]
+    if given.importance and using and all(tensor.weights is None for tensor in using):
+        raise BadImatrix(
+            "The importance matrix says nothing of any tensor of this model.",
+            "It is that of another model; make one for this.",
+        )
     lacking = [tensor for tensor in tensors if tensor.weights is None and _needs(recipe, tensor)]
     if not lacking:
         return
@@ -77,9 +91,9 @@ def expect_enough(recipe: Recipe, tensors: Sequence[Weighted], given: Guidance) 
             f"{first.type.name}.",
             "Give one with --imatrix to `convert` or `quantize`, or take a larger quant.",
         )
+    more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
     raise UsageError(
-        f"The importance matrix says nothing of {first.name!r} (and {len(lacking) - 1} more), which {first.type.name} "
-        "needs.",
+        f"The importance matrix says nothing of {first.name!r}{more}, which {first.type.name} needs.",
         "Give them another type with --tensor-type, or take a larger quant.",
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from g4local.backend import ggml, shape
 from g4local.backend.log import listen
 from g4local.backend.shape import MOST_LAYERS, TABLE, Model
+from g4local.core import foreign
 from g4local.core.errors import BadGguf, ModelNotFound
 
 ARCHITECTURE = "gemma4"
@@ -32,12 +33,6 @@ _NEVER = ("nextn_predict_layers", "expert_group_count")
 """Numbers that no Gemma 4 has, and of which some values would be asserted."""
 _SCALINGS = ("none", "linear", "yarn", "longrope")
 """llama.cpp's names of rope.scaling.type."""
-
-_OTHERS = {
-    "clip": "It is the part of a model that sees and hears; run the GGUF that it belongs to.",
-    "gemma4-assistant": "It is a drafter, which only guesses for a bigger model; run the GGUF that it belongs to.",
-}
-"""Hints for files that lie beside Gemma 4 models."""
 
 _AGAIN = "Convert it or download it again."
 
@@ -79,10 +74,7 @@ def read(path: Path) -> Header:
 def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
     architecture = gguf.text("general.architecture") or ""
     if architecture != ARCHITECTURE:
-        raise BadGguf(
-            f"{path} holds a model of the architecture {architecture!r}, not {ARCHITECTURE!r}.",
-            _OTHERS.get(architecture, "g4local runs Gemma 4 only."),
-        )
+        raise foreign.refused(path, architecture, gguf.text("general.type"))
     if not gguf.shapes():
         raise BadGguf(f"{path} holds no weights.", "It is only a vocabulary; " + _AGAIN[0].lower() + _AGAIN[1:])
     if (missing := gguf.nbytes() - nbytes) > 0:

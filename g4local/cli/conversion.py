@@ -1,9 +1,10 @@
 """What `g4local convert` and `g4local quantize` share: their flags, where the GGUF goes, the plan and the summary."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from os import environ
 from pathlib import Path
 from threading import Event
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from g4local.library import Model
     from g4local.receipts import Receipt
     from g4local.texts import Texts
+
+SCHEMA, PLAN_SCHEMA = "g4local.convert/1", "g4local.plan/1"
+"""The names and versions of the objects that --json prints, of `quantize` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,8 @@ def _tell(done: "Converted", warned: tuple[str, ...], receipt: "Receipt | None",
     if as_json:
         more = {"qat": _lattice(done.plan), "warnings": list[Json]([*warned, *done.plan.warnings])}
         beside = {"mmproj": _made(done.towers) if done.towers else None}
-        output.json_line({**_made(done), **more, **beside, "receipt": dict(receipt.content) if receipt else None})
+        kept = {"receipt": dict(receipt.content) if receipt else None}
+        output.json_line({"schema": SCHEMA, **_made(done), **more, **beside, **kept})
     else:
         for file in filter(None, (done, done.towers)):
             output.line(str(file.path))
@@ -215,20 +220,21 @@ def _made(done: "Converted") -> dict[str, Json]:
 
 def _print_plans(plan: "Plan", towers: "Plan | None", as_json: bool) -> None:
     if as_json:
-        output.json_line({**_whole(plan), "mmproj": _whole(towers) if towers else None})
+        output.json_line({"schema": PLAN_SCHEMA, **_whole(plan), "mmproj": _whole(towers) if towers else None})
         return
     for each in filter(None, (plan, towers)):
         if each is towers:
             output.line()
+        within = _common([tensor.source.name for tensor in each.tensors if tensor.source])
         output.table(
-            ("TENSOR", "SHAPE", "TYPE", "SIZE", "SOURCE"),
+            ("TENSOR", "SHAPE", "TYPE", "SIZE", f"SOURCE IN {within[:-1]}" if within else "SOURCE"),
             [
                 (
                     tensor.name,
                     " x ".join(map(str, tensor.shape)),
                     tensor.type.name,
                     output.human_bytes(tensor.nbytes),
-                    _origin(tensor),
+                    _origin(tensor).removeprefix(within),
                 )
                 for tensor in each.tensors
             ],
@@ -254,6 +260,12 @@ def _whole(plan: "Plan") -> dict[str, Json]:
     ]
     more: dict[str, Json] = {"skipped": list[Json](plan.skipped), "warnings": list[Json](plan.warnings)}
     return {**_summary(plan), "tensors": rows, **more}
+
+
+def _common(names: Sequence[str]) -> str:
+    """What all names begin with, up to a dot: what the first and the last of the alphabet do."""
+    both = zip(min(names).split(".")[:-1], max(names).split(".")[:-1], strict=False)
+    return "".join(f"{part}." for part, other in takewhile(lambda pair: pair[0] == pair[1], both))
 
 
 def _origin(tensor: "TensorPlan") -> str:

@@ -14,6 +14,9 @@ from g4local.core.errors import EngineError
 from g4local.core.messages import Json
 from g4local.settings import Paths, paths
 
+SCHEMA = "g4local.doctor/1"
+"""The name and version of the object that --json prints."""
+
 
 def doctor(as_json: options.AsJson = False) -> None:
     """Check that models can run here, and say where everything lives."""
@@ -21,7 +24,7 @@ def doctor(as_json: options.AsJson = False) -> None:
     report = {"g4local": __version__, "python": platform.python_version(), "system": platform.platform()}
     checks: dict[str, Json] = {**report, **_machine(), **_engine(places), **_folders(places)}
     if as_json:
-        output.json_line(checks)
+        output.json_line({"schema": SCHEMA, **checks})
     else:
         output.fields(
             {

@@ -129,6 +129,7 @@ def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> No
     table = f" (and {size(candidate.model.weights.table)} that are read row by row)" if result.setting.lazy else ""
     full, sliding = need.kv_full, need.kv_sliding
     kept = size(result.checkpoint_bytes)
+    largest = fitting.largest_context(candidate.model, result.setting, there)
     lines = {
         f"{result.setting.context:,} tokens": f"{size(need.total)}: {result.verdict}",
         "  weights": size(need.weights) + table,
@@ -137,7 +138,7 @@ def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> No
         "  checkpoint": f"{size(need.checkpoint)}, a way back to an earlier turn; up to {kept} are kept",
         "  program": size(need.process),
         "  on GPUs": f"{size(need.device)}, {result.placement.layers} layers" if need.device else "",
-        "largest": f"{fitting.largest_context(candidate.model, result.setting, there):,} tokens",
+        "largest": f"{largest:,} tokens" if largest else "none fits with ease",
     }
     output.line(f"{candidate.name}, {candidate.quant}. {_memory(there)}")
     output.fields({name: text for name, text in lines.items() if text})

@@ -18,6 +18,9 @@ from g4local.settings import paths
 if TYPE_CHECKING:
     from g4convert.imatrix import Importance
 
+SCHEMA = "g4local.imatrix/1"
+"""The name and version of the object that `imatrix --json` prints; that of `compare` is a receipt."""
+
 _BASE = "BF16"
 _NAMED = 3
 """Weights that are named when experts were not reached; --json names all."""
@@ -137,11 +140,12 @@ def compare(
         output.json_line(dict(receipt.content))
     else:
         output.line(receipt.line)
-        output.note(f"On {receipt.measured_on}.")
+        output.note(f"Measured on {receipt.table['measured on']}.")
 
 
 def _object(target: Path, result: "Importance") -> dict[str, Json]:
     return {
+        "schema": SCHEMA,
         "path": str(target),
         "chunks": result.chunks,
         "chunk_tokens": result.chunk_tokens,

@@ -15,6 +15,9 @@ from g4local.settings import paths
 if TYPE_CHECKING:
     from g4local.library import Model
 
+SCHEMA = "g4local.ls/1"
+"""The name and version of the object that --json prints."""
+
 
 def ls(
     as_json: options.AsJson = False,
@@ -30,7 +33,7 @@ def ls(
         return
     entries = [_entry(model) for model in models]
     if as_json:
-        output.json_line(list[Json](entries))
+        output.json_line({"schema": SCHEMA, "models": list[Json](entries)})
     else:
         heads = ("name", "quant", "size", "modified")
         rows = [{**entry, "modified": str(entry["modified"])[:10]} for entry in entries]

@@ -27,9 +27,7 @@ def quants(as_json: options.AsJson = False) -> None:
         gigabytes = [f"{entry[0] / 1e9:.1f}" if entry else "-" for entry in sizes.values()]
         rows.append((recipe.name, f"{min(known):.2f}-{max(known):.2f}", *gigabytes, _wish(recipe)))
     output.table(("QUANT", "BITS", *(f"{size.upper()}" for size in planner.SIZES), "IMATRIX"), rows)
-    output.note(
-        "BITS: for each weight, in the sizes of Gemma 4. The columns after it: GB, text model. -: does not fit."
-    )
+    output.note("BITS: for each weight, by size. E2B to 31B: GB of the text model; -: no blocks of it fit the rows.")
 
 
 def _object(recipe: "Recipe", sizes: dict[str, tuple[int, float] | None]) -> dict[str, Json]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from g4convert.gguf import Gguf, TensorInfo, Value
     from g4local.library import Model
 
+SCHEMA = "g4local.show/1"
+"""The name and version of the object that --json prints."""
+
 _LONGEST_ARRAY = 64
 """Longer arrays (a vocabulary) are told by their length."""
 _NUMBERS = (
@@ -50,7 +53,7 @@ def show(
         files = shards.read(library.gguf(found, quant, places, bar.report, cancel), _LONGEST_ARRAY)
     if as_json:
         rows: dict[str, Json] = {"tensors": [_tensor(file, tensor) for file, tensor in _each(files)]} if tensors else {}
-        output.json_line({**_object(found, files), **rows})
+        output.json_line({"schema": SCHEMA, **_object(found, files), **rows})
     elif tensors:
         _print_tensors(files)
     else:
@@ -74,31 +77,48 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
     receipt = receipts.kept(first.path)
     architecture = _value(first, "general.architecture")
     known = {name: _value(first, f"{architecture}.{name}") for name in _NUMBERS}
+    if _value(first, "general.type") == "imatrix":
+        what = _matrix(first)
+    else:
+        sizes = {"parameters": f"{_parameters(files):,}", "quant": recipe_of(files)}
+        what = {"architecture": str(architecture or "-"), **sizes}
     output.fields(
         {
             "model": model.name,
             "path": str(first.path) + (f" and {len(files) - 1} more" if len(files) > 1 else ""),
             "size": output.human_bytes(_nbytes(files)),
-            "architecture": str(architecture or "-"),
-            "parameters": f"{_parameters(files):,}",
-            "quant": recipe_of(files),
+            **what,
             **{
                 name.replace("_", " ").replace(".", " "): f"{value:,}" if isinstance(value, int) else str(value)
                 for name, value in known.items()
                 if value is not None
             },
             **_guidance(first),
-            **({"receipt": receipt.line, "receipt's text": receipt.measured_on} if receipt else {}),
         }
     )
+    if receipt:
+        output.line()
+        output.fields({f"receipt: {name}": told for name, told in receipt.table.items()})
     if made := [*_making(first)]:
         output.line()
-        output.table(("RECIPE", "MADE OF", "SHA-256 OF ITS", "BY"), made)
+        output.table(("QUANT", "MADE OF", "SHA-256 OF ITS", "BY"), made)
     output.line()
     output.table(
         ("TYPE", "TENSORS", "SIZE"),
         [(name, str(count), output.human_bytes(nbytes)) for name, (count, nbytes) in _types(files).items()],
     )
+
+
+def _matrix(file: "Gguf") -> dict[str, str]:
+    """What an importance matrix was computed from."""
+    from g4convert.imatrix import CHUNK_COUNT, CHUNK_SIZE, DATASETS
+
+    texts = _value(file, DATASETS)
+    return {
+        "holds": f"an importance matrix of {len(file.tensors) // 2} weights",
+        "chunks": f"{_value(file, CHUNK_COUNT)} of {_value(file, CHUNK_SIZE)} tokens",
+        "texts": ", ".join(map(str, texts)) if isinstance(texts, list) else str(texts),
+    }
 
 
 def _guidance(file: "Gguf") -> dict[str, str]:

@@ -254,10 +254,30 @@ def test_a_plan_is_printed_and_nothing_written(g4local: Run, tmp_path: Path) -> 
     assert len(table) == len(plan["tensors"]) + 1
 
 
+@pytest.mark.parametrize(
+    ("line", "schema"),
+    [
+        ("ls", "g4local.ls/1"),
+        ("show demo --tensors", "g4local.show/1"),
+        ("convert demo --plan", "g4local.plan/1"),
+        ("convert demo -o demo.gguf", "g4local.convert/1"),
+        ("quants", "g4local.quants/1"),
+        ("fit e2b", "g4local.fit/1"),
+        ("doctor", "g4local.doctor/1"),
+    ],
+)
+def test_json_is_one_object_that_names_its_schema_and_version(
+    line: str, schema: str, g4local: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "demo").symlink_to(DEMO)
+    (said,) = g4local(*line.split(), "--json", cwd=tmp_path).stdout.splitlines()
+    assert next(iter(json.loads(said).items())) == ("schema", schema)
+
+
 def test_a_model_in_the_models_folder_is_listed_shown_and_run_by_name(g4local: Run) -> None:
     path = Path(g4local("convert", str(DEMO), "--quant", "Q4_0").stdout.strip())
     assert path.stem == "demo-Q4_0"
-    listed = {entry["name"]: entry for entry in json.loads(g4local("ls", "--json").stdout)}
+    listed = {entry["name"]: entry for entry in json.loads(g4local("ls", "--json").stdout)["models"]}
     assert listed["demo-Q4_0"]["quant"] == "Q4_0"
     assert listed["demo-Q4_0"]["bytes"] == path.stat().st_size
     assert "demo-Q4_0" in g4local("ls").stdout

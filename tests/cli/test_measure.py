@@ -33,6 +33,10 @@ def test_a_matrix_is_computed_and_its_path_is_the_answer(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.imatrix.gguf", "text.txt"]
     assert not list(Path(environment["G4LOCAL_HOME"]).rglob("*BF16*"))
     told(g4local("imatrix", "demo", str(text), cwd=tmp_path), 2)
+    shown = g4local("show", "demo.imatrix.gguf", cwd=tmp_path).stdout
+    assert f"importance matrix of {len(found.sums)} weights" in shown and f"{found.chunks} of 128 tokens" in shown
+    for command in ("quantize demo.imatrix.gguf", "fit demo.imatrix.gguf", f"compare demo.imatrix.gguf demo {text}"):
+        assert "is an importance matrix, and no model" in told(g4local(*command.split(), cwd=tmp_path), 4)
     guided = g4local("convert", str(DEMO), "--imatrix", "demo.imatrix.gguf", "-o", "guided.gguf", cwd=tmp_path)
     assert guided.returncode == 0, guided.stderr
     keys = json.loads(g4local("show", "guided.gguf", "--json", cwd=tmp_path).stdout)["keys"]
@@ -72,7 +76,10 @@ def test_a_comparison_is_one_line_or_one_object_and_can_be_kept(g4local: Run, te
     compared = g4local("compare", str(model), "demo", str(text), "--save")
     assert compared.stdout == f"{line}\n"
     assert json.loads(receipt.read_text(encoding="utf-8")) == kept
-    assert f"receipt                   {line}" in g4local("show", str(model)).stdout
+    shown = g4local("show", str(model)).stdout.splitlines()
+    figures = [row.removeprefix("receipt: ").split("  ") for row in shown if row.startswith("receipt: ")]
+    assert ", ".join(f"{name} {told[-1]}".strip() for name, *told in figures[:-1]) == line
+    assert figures[-1][-1].endswith(" tokens of text.txt") and max(map(len, [*shown, line])) <= 100
     assert json.loads(g4local("show", str(model), "--json").stdout)["receipt"] == kept
     assert g4local("convert", str(DEMO), "-q", "Q4_0", "-o", str(model), "--force").returncode == 0
     assert not receipt.exists()

@@ -32,7 +32,7 @@ def test_every_step_of_the_making_is_shown(g4local: Run, chain: Path) -> None:
     keys = json.loads(g4local("show", str(chain), "--json").stdout)["keys"]
     hashes = [keys[f"g4local.{prefix}header_sha256"][:16] for prefix in ("source.", "source.source.")]
     assert ["types by hand", "attn_v=q8_0"] in [re.split("  +", line) for line in lines]
-    start = next(place for place, line in enumerate(lines) if line.startswith("RECIPE"))
+    start = next(place for place, line in enumerate(lines) if line.startswith("QUANT"))
     assert [re.split("  +", line) for line in lines[start + 1 : start + 3]] == [
         ["Q4_K_M", "wide.gguf", f"header {hashes[0]}", f"g4local {__version__}"],
         ["BF16", "demo", f"header {hashes[1]}", f"g4local {__version__}"],
@@ -49,7 +49,7 @@ def test_a_file_of_other_tools_has_no_making(g4local: Run, tmp_path: Path) -> No
     path = tmp_path / "exact.gguf"
     assert g4local("convert", str(DEMO), "-o", str(path), "--reproducible").returncode == 0
     shown = g4local("show", str(path)).stdout
-    assert "RECIPE" not in shown
+    assert "QUANT" not in shown
     assert "\nTYPE " in shown
 
 

@@ -100,7 +100,7 @@ def test_odd_things_in_the_models_folder_are_passed_over(environment: dict[str, 
     (models / "demo.gguf").write_bytes(b"GGUF")
     os.mkfifo(models / "pipe.gguf")
     finished = shell("g4 ls --json", {**environment, "G4LOCAL_HOME": str(tmp_path)})
-    listed = {entry["name"]: entry["quant"] for entry in json.loads(finished.stdout)}
+    listed = {entry["name"]: entry["quant"] for entry in json.loads(finished.stdout)["models"]}
     assert listed == {"demo": "Q8_0", "broken": "unreadable", "demo.gguf": "unreadable"}
 
 

@@ -239,6 +239,8 @@ def test_another_quant_of_a_trained_checkpoint_is_warned_of(tmp_path: Path) -> N
     ]
     with pytest.raises(UsageError, match="Q8_0 keeps nothing of a Q4_0 lattice"):
         converted(folder, "Q8_0", "on")
+    with pytest.raises(UsageError, match="keeps all weights"):
+        converted(folder, "BF16", "on")
 
 
 def test_the_command_tells_what_was_kept(tmp_path: Path) -> None:

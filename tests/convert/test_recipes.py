@@ -135,7 +135,7 @@ def test_weights_without_an_entry_are_quantized_without_and_told(models: Models)
     options = convert.Options(guidance=Guidance(importance=importance))
     (said,) = convert.plan(model.folder, "Q4_K_M", options).warnings
     assert "blk.0.proj.weight, blk.2.attn_k.weight" in said
-    with pytest.raises(UsageError, match=r"nothing of 'blk.2.attn_k.weight' \(and 0 more\), which IQ2_XXS needs"):
+    with pytest.raises(UsageError, match=r"nothing of 'blk.2.attn_k.weight', which IQ2_XXS needs"):
         convert.plan(model.folder, "IQ2_XXS", options)
 
 
@@ -143,8 +143,16 @@ def test_experts_that_no_token_reached_are_told(models: Models) -> None:
     model = models["26B-A4B", False, False]
     options = convert.Options(guidance=Guidance(importance=model.importance))
     (said,) = convert.plan(model.folder, "Q4_K_M", options).warnings
-    assert "blk.0.ffn_gate_up_exps.weight (number 1)" in said
+    assert "blk.0.ffn_gate_up_exps.weight (experts 1)" in said
     assert convert.plan(model.folder, "Q8_0", options).warnings == (), "Q8_0 makes no use of it"
+
+
+def test_a_matrix_that_says_nothing_of_a_model_is_refused(models: Models) -> None:
+    model = models["12B", False, False]
+    other = Importance({f"other.{name}": sums for name, sums in model.importance.sums.items()}, {}, chunks=1)
+    with pytest.raises(BadImatrix, match="nothing of any tensor"):
+        convert.plan(model.folder, "Q4_K_M", convert.Options(guidance=Guidance(importance=other)))
+    assert convert.plan(model.folder, "Q8_0", convert.Options(guidance=Guidance(importance=other))).tensors
 
 
 @pytest.mark.parametrize("shape", [("E2B", False, True), ("26B-A4B", False, False)])

@@ -195,6 +195,7 @@ def test_a_value_that_is_no_number_is_told_with_its_tensor(
     [
         ({"general.architecture": gguf.string("llama")}, "architecture 'llama'"),
         ({"general.architecture": gguf.string("clip")}, "architecture 'clip'"),
+        ({"general.architecture": gguf.string(""), "general.type": gguf.string("imatrix")}, "importance matrix"),
         ({"general.architecture": gguf.u32(4)}, "architecture 4"),
         ({"gemma4.block_count": gguf.string("many")}, "block_count is 'many'"),
         ({"gemma4.block_count": gguf.i32(-1)}, "block_count is -1"),

@@ -1,0 +1,27 @@
+"""GGUFs that hold something other than a Gemma 4, and what to do with them."""
+
+from pathlib import Path
+
+from g4local.core.errors import BadGguf
+
+_BESIDE = "Give the GGUF that it belongs to."
+
+
+def refused(path: Path, architecture: object, kind: object) -> BadGguf:
+    """The error for a GGUF of this `general.architecture` and this `general.type`."""
+    if kind == "imatrix":
+        return BadGguf(
+            f"{path} is an importance matrix, and no model.", "`convert` and `quantize` take it as --imatrix."
+        )
+    if architecture == "clip":
+        return BadGguf(
+            f"{path} is the part of a model that sees and hears (architecture 'clip').",
+            f"{_BESIDE} `g4local convert` makes smaller ones, with --mmproj-type.",
+        )
+    if architecture == "gemma4-assistant":
+        return BadGguf(
+            f"{path} is a drafter, which only guesses for a larger model (architecture 'gemma4-assistant').", _BESIDE
+        )
+    return BadGguf(
+        f"{path} holds a model of the architecture {architecture!r}, not Gemma 4.", "g4local is for Gemma 4."
+    )
