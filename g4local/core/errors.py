@@ -11,6 +11,7 @@ G4Error                      1   anything that went wrong and is told in one sen
 ├── DoesNotFit               4   there is too little memory for a model
 ├── ContextFull              5   the conversation is longer than the context
 ├── Busy                     1   another process is at it
+├── StoreError               1   the sessions on the disk can't be read or written
 ├── EngineError              1   llama.cpp refused or failed
 │   └── EngineDied               the child process that runs it ended
 └── Cancelled              130   the user stopped it
@@ -83,6 +84,10 @@ class ContextFull(G4Error):
 
 class Busy(G4Error):
     """Another process is doing the same just now."""
+
+
+class StoreError(G4Error):
+    """The sessions on the disk can't be read or written."""
 
 
 class EngineError(G4Error):
