@@ -13,6 +13,9 @@ from g4local.backend.log import listen
 from g4local.backend.vocabulary import Vocabulary
 from g4local.core.progress import silent
 from tests import checkpoints
+from tests.hubs import here as here
+from tests.hubs import hub as hub
+from tests.hubs import server as server
 
 ROOT = Path(__file__).parent.parent
 

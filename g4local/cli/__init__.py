@@ -19,16 +19,16 @@ from g4local.cli.fit import fit
 from g4local.cli.measure import compare, imatrix
 from g4local.cli.models import ls
 from g4local.cli.prompt import prompt
+from g4local.cli.pull import pull
 from g4local.cli.quantize import quantize
 from g4local.cli.quants import quants
 from g4local.cli.run import run
-from g4local.cli.sessions import sessions
 from g4local.cli.show import show
 from g4local.core.errors import Cancelled, G4Error
 
 _EPILOG = (
     "Exit codes: 0 ok, 1 error, 2 usage, 3 no such model, 4 unusable file or too little memory, 5 context full, "
-    "6 cut off, 130 Ctrl-C."
+    "6 cut off, 7 network, 130 Ctrl-C."
 )
 _BROKEN_PIPE = 141
 """What a shell reports for a program that wrote into a pipe which nobody reads any more."""
@@ -39,9 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
+for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
-app.add_typer(sessions, name="sessions")
 
 
 def main() -> None:

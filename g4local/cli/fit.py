@@ -70,11 +70,10 @@ def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None"
         quants = (quant,) if quant else _FEW_QUANTS
         return None, [planner.of_size(size, each) for size in planner.SIZES for each in quants]
     try:
-        found = library.find(name, paths(environ))
+        is_size = name.lower() in planner.SIZES and not Path(name).exists()
+        found = None if is_size else library.find(name, paths(environ))
     except ModelNotFound as error:
-        if name.lower() not in planner.SIZES:
-            raise ModelNotFound(error.message, f"{error.hint} Or one of {', '.join(planner.SIZES)}.") from error
-        found = None
+        raise ModelNotFound(error.message, f"{error.hint} Or one of {', '.join(planner.SIZES)}.") from error
     if found and found.kind == "gguf":
         if quant:
             raise UsageError(f"{found.path} is a GGUF already and is run as it is.", "Leave out --quant.")
@@ -91,14 +90,13 @@ def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None"
 
 
 def _gguf(path: Path, name: str) -> "Candidate":
-    from g4convert import shards
+    from g4convert import gguf
     from g4local import planner
     from g4local.backend.shape import MOST_LAYERS
     from g4local.cli.show import recipe_of
 
-    files = shards.read(path, MOST_LAYERS)
-    whole = replace(files[0], tensors=tuple(tensor for file in files for tensor in file.tensors))
-    return planner.of_gguf(whole, name, recipe_of(files))
+    header = gguf.read(path, MOST_LAYERS)
+    return planner.of_gguf(header, name, recipe_of([header]))
 
 
 def _fit(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> "Fit":

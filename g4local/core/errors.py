@@ -10,8 +10,8 @@ G4Error                      1   anything that went wrong and is told in one sen
 │   └── BadImatrix               an importance matrix that is cut off, damaged or of another model
 ├── DoesNotFit               4   there is too little memory for a model
 ├── ContextFull              5   the conversation is longer than the context
+├── NetworkError             7   what was to be downloaded can't be had
 ├── Busy                     1   another process is at it
-├── StoreError               1   the sessions on the disk can't be read or written
 ├── EngineError              1   llama.cpp refused or failed
 │   └── EngineDied               the child process that runs it ended
 └── Cancelled              130   the user stopped it
@@ -82,12 +82,14 @@ class ContextFull(G4Error):
     exit_code = 5
 
 
+class NetworkError(G4Error):
+    """What was to be downloaded can't be had: no connection, a refusal, or other bytes than were announced."""
+
+    exit_code = 7
+
+
 class Busy(G4Error):
     """Another process is doing the same just now."""
-
-
-class StoreError(G4Error):
-    """The sessions on the disk can't be read or written."""
 
 
 class EngineError(G4Error):

@@ -1,0 +1,119 @@
+"""`g4local pull`: a model comes from the hub into the models folder."""
+
+from collections.abc import Sequence
+from os import environ
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4local.cli import completion, options, output
+from g4local.cli.interrupts import interruptible
+from g4local.core.messages import Json
+from g4local.core.progress import Progress, Report
+from g4local.settings import paths
+
+if TYPE_CHECKING:
+    from g4local.pulling import Pulled
+
+SCHEMA = "g4local.pull/1"
+"""The name and version of the object that --json prints."""
+
+_SECONDS = 0.5
+"""Between two lines of progress for scripts."""
+
+
+def pull(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="e2b, e4b, 12b, 26b, 31b, with a quant behind a colon if not the usual one (e2b:q8_0), or "
+            "OWNER/REPO[:QUANT|:FILE] on the hub.",
+            autocompletion=completion.pullable,
+        ),
+    ],
+    mmproj: Annotated[bool, typer.Option("--mmproj", help="Get the file that sees and hears, too.")] = False,
+    drafter: Annotated[bool, typer.Option("--drafter", help="Get the drafter, too.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Take what the hub has now, also if it is another file than before.")
+    ] = False,
+    as_json: options.AsJson = False,
+    stream_json: Annotated[
+        bool, typer.Option("--stream-json", help="Print the progress as JSON lines, and that object last.")
+    ] = False,
+) -> None:
+    """Download a model, or go on with a download that was stopped; prints the path.
+
+    A file appears when it is whole and its hash is right. Mirrors (HF_ENDPOINT), proxies (HTTPS_PROXY) and tokens
+    (HF_TOKEN) are used as by other programs.
+    """
+    from g4local import catalog, pulling
+
+    wanted = catalog.reference(model)
+    cancel, warnings = Event(), list[str]()
+    with output.Bar() as bar, interruptible(cancel):
+        report = _lines() if stream_json else bar.report
+        context = pulling.Context(paths(environ), report, cancel, warnings.append)
+        pulled = pulling.pull(wanted, pulling.Choice(mmproj, drafter, update), context)
+    if as_json or stream_json:
+        result = _object(model, pulled, warnings)
+        output.json_line({"type": "result", **result} if stream_json else result)
+        return
+    for each in pulled:
+        output.line(str(each.path))
+    _tell(pulled, warnings)
+
+
+def _tell(pulled: Sequence["Pulled"], warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        output.warning(warning)
+    for each in pulled:
+        how = {"here": "was here already", "cache": "lies in Hugging Face's cache", "download": "was downloaded"}
+        output.note(f"{each.pin.name}, {output.human_bytes(each.pin.nbytes)}, {how[each.origin]} ({each.pin.repo})")
+        if each.is_first:
+            output.note(f"sha256 {each.pin.digest}, which a later pull of it has to find again.")
+
+
+def _lines() -> Report:
+    """A Report that prints a JSON line each half second, and at each new stage."""
+    last = ("", 0.0)
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        stage, before = last
+        if progress.stage == stage and monotonic() - before < _SECONDS and progress.done != progress.total:
+            return
+        last = progress.stage, monotonic()
+        output.json_line(
+            {
+                "type": "progress",
+                "stage": progress.stage,
+                "done": progress.done,
+                "total": progress.total,
+                "unit": progress.unit,
+            }
+        )
+
+    return report
+
+
+def _object(model: str, pulled: Sequence["Pulled"], warnings: Sequence[str]) -> dict[str, Json]:
+    files: list[Json] = [
+        {
+            "name": each.pin.name,
+            "path": str(each.path),
+            "kind": each.pin.kind,
+            "quant": each.pin.quant,
+            "bytes": each.pin.nbytes,
+            "sha256": each.pin.digest if len(each.pin.digest) == 64 else None,
+            "repo": each.pin.repo,
+            "file": each.pin.path,
+            "commit": each.pin.commit,
+            "origin": each.origin,
+            "first": each.is_first,
+        }
+        for each in pulled
+    ]
+    return {"schema": SCHEMA, "model": model, "files": files, "warnings": list[Json](warnings)}

@@ -1,0 +1,253 @@
+"""One file comes from the hub, over as many connections as it takes: hashed as it comes, seen when it is whole.
+
+A part lies beside its target, named after its hash, so that what came of one file is never joined to another. Its
+bytes are what a killed process had written, and all of them are used: they are read again for the hash, and the rest
+is asked for by a byte range. A lock on the part keeps two processes from writing it at once.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, BinaryIO
+
+from g4local.core.errors import G4Error, NetworkError
+from g4local.hub import client
+from g4local.hub.client import Passing
+from g4local.hub.listing import Remote
+from g4local.hub.patience import Pace, Patience, stopped
+
+if TYPE_CHECKING:
+    from httpx2 import Response
+
+_CHUNK = 1 << 20
+_LOCK_SECONDS = 0.2
+_SHA256_DIGITS = 64
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_MOST_PLAIN = 50_000_000_000
+"""Bytes of a file that the hub gives over plain HTTPS; what is larger comes through hf-xet only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file of the hub, and where it goes."""
+
+    file: Remote
+    target: Path
+
+    @property
+    def part(self) -> Path:
+        """Where its bytes are gathered."""
+        return self.target.with_name(f"{self.target.name}.{self.file.digest[:16]}.part")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the target is there with the right size."""
+        return self.target.is_file() and self.target.stat().st_size == self.file.nbytes
+
+
+def fetch(wanted: Wanted, tell: Callable[[int], None], cancel: Event) -> None:
+    """Bring a file to its place; `tell` is told how many of its bytes are here.
+
+    NetworkError when it can't be had or is not what was announced, G4Error when it can't be written, Cancelled. What
+    came is kept for the next time, unless its hash is wrong.
+    """
+    file = wanted.file
+    with _alone(wanted, cancel) as part:
+        if part is None:
+            tell(file.nbytes)
+            return
+        digest = _digest(file)
+        done = _known(part, digest, file.nbytes, cancel)
+        tell(done)
+        if file.nbytes > _MOST_PLAIN:
+            _fetch_large(wanted, digest, cancel)
+        else:
+            for chunk in _pieces(file, done, cancel):
+                _write(part, chunk, wanted.part)
+                digest.update(chunk)
+                tell(done := done + len(chunk))
+        _finish(wanted, part, digest.hexdigest())
+
+
+def git_or_sha256(path: Path, file: Remote, cancel: Event) -> str:
+    """The hash of a file on this disk, of the kind that the remote one is known by."""
+    digest = _digest(file)
+    with path.open("rb") as content:
+        while chunk := content.read(_CHUNK):
+            if cancel.is_set():
+                raise stopped()
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _digest(file: Remote) -> "hashlib._Hash":
+    """git's SHA-1 of a blob begins with its size."""
+    if len(file.digest) == _SHA256_DIGITS:
+        return hashlib.sha256()
+    return hashlib.sha1(f"blob {file.nbytes}\0".encode(), usedforsecurity=False)
+
+
+def _known(part: BinaryIO, digest: "hashlib._Hash", nbytes: int, cancel: Event) -> int:
+    """How many bytes came earlier; they are added to the hash, and a part that is too long is begun anew."""
+    if part.seek(0, os.SEEK_END) > nbytes:
+        part.truncate(0)
+    part.seek(0)
+    while chunk := part.read(_CHUNK):
+        if cancel.is_set():
+            raise stopped()
+        digest.update(chunk)
+    return part.tell()
+
+
+def _pieces(file: Remote, done: int, cancel: Event) -> Iterator[bytes]:
+    """The bytes of a file from `done` on; a connection that is lost, cut off, stalled or slow is opened anew."""
+    patience, pace = Patience(cancel), Pace()
+    while done < file.nbytes:
+        pace.reopened()
+        try:
+            for chunk in _connection(file, done, pace):
+                if cancel.is_set():
+                    raise stopped()
+                done += len(chunk)
+                patience.renew()
+                yield chunk
+        except Passing as failure:
+            patience.wait(failure)
+
+
+def _connection(file: Remote, done: int, pace: Pace) -> Iterator[bytes]:
+    """What one connection brings of a file, from `done` on, as the network gives it."""
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import get_session, hf_raise_for_status
+
+    headers = {**client.headers(), "Accept-Encoding": "identity"}
+    if done:
+        headers["Range"] = f"bytes={done}-"
+    url = hf_hub_url(file.repo, file.path, revision=file.commit, endpoint=constants.ENDPOINT)
+    with (
+        client.told(f"{file.repo}/{file.path}"),
+        get_session().stream("GET", url, headers=headers, timeout=client.timeout()) as response,
+    ):
+        hf_raise_for_status(response)
+        skip = done - _start(file, done, response)
+        for chunk in response.iter_raw():
+            rest, skip = chunk[skip:], max(skip - len(chunk), 0)
+            if rest:
+                done += len(rest)
+                if done > file.nbytes:
+                    raise _other(file, f"more than the {file.nbytes} bytes that were announced came")
+                yield rest
+            pace.add(len(chunk))
+        if done < file.nbytes:
+            raise Passing(f"{file.path} ended after {done} of {file.nbytes} bytes.")
+
+
+def _start(file: Remote, done: int, response: "Response") -> int:
+    """Where the bytes of an answer begin; 0 when the server gives no ranges. NetworkError when it is another file."""
+    partial = response.headers.get("Content-Range", "") if response.status_code == 206 else ""
+    whole = response.headers.get("Content-Length")
+    if partial:
+        span, _, total = partial.removeprefix("bytes ").partition("/")
+        if total not in (str(file.nbytes), "*") or span.partition("-")[0] != str(done):
+            raise _other(file, f"the server answers with {partial} instead of bytes {done}- of {file.nbytes}")
+        return done
+    if whole is not None and whole != str(file.nbytes):
+        if int(whole) < 1024 and response.read().startswith(_POINTER):
+            raise _other(file, "the server has only its Git LFS pointer")
+        raise _other(file, f"the server has {whole} bytes instead of {file.nbytes}")
+    return 0
+
+
+def _write(part: BinaryIO, content: bytes, path: Path) -> None:
+    """Append bytes past all buffers, so that they outlive this process; a write may take fewer than it is given."""
+    rest = memoryview(content)
+    with writing(path):
+        while rest:
+            rest = rest[part.write(rest) :]
+
+
+def _fetch_large(wanted: Wanted, digest: "hashlib._Hash", cancel: Event) -> None:
+    """A file that comes through hf-xet: as a whole, by the library's own download, and hashed then."""
+    from huggingface_hub import hf_hub_download
+
+    file = wanted.file
+    folder = wanted.part.with_suffix(".xet")
+    with writing(wanted.part), client.told(f"{file.repo}/{file.path}"):
+        came = Path(hf_hub_download(file.repo, file.path, revision=file.commit, local_dir=folder))
+        came.replace(wanted.part)
+        shutil.rmtree(folder)
+    with wanted.part.open("rb") as content:
+        _known(content, digest, file.nbytes, cancel)
+
+
+def _finish(wanted: Wanted, part: BinaryIO, digest: str) -> None:
+    """Let the target appear, or delete what came when its hash is wrong."""
+    if digest != wanted.file.digest:
+        wanted.part.unlink(missing_ok=True)
+        raise _other(wanted.file, f"its hash is {digest[:16]}… instead of {wanted.file.digest[:16]}…")
+    with writing(wanted.target):
+        os.fsync(part.fileno())
+        wanted.part.replace(wanted.target)
+
+
+@contextmanager
+def _alone(wanted: Wanted, cancel: Event) -> Iterator[BinaryIO | None]:
+    """The part, locked, and no link or pipe; None when another process has finished the file meanwhile.
+
+    (`Path.open` takes no opener.)
+    """
+    while True:
+        with writing(wanted.part):
+            wanted.part.parent.mkdir(parents=True, exist_ok=True)
+            part = open(wanted.part, "a+b", buffering=0, opener=_as_file)  # noqa: SIM115
+        with part:
+            while not _locked(part):
+                if cancel.wait(_LOCK_SECONDS):
+                    raise stopped()
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(part.fileno()), wanted.part.stat()):
+                    if wanted.is_here:
+                        wanted.part.unlink()
+                        yield None
+                    else:
+                        yield part
+                    return
+
+
+def _as_file(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
+def _locked(part: BinaryIO) -> bool:
+    try:
+        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """G4Error for what goes wrong on the disk."""
+    try:
+        yield
+    except OSError as error:
+        raise G4Error(
+            f"{path} can't be written: {error.strerror or error}.",
+            "Make room, or check your rights there; what came is kept, and pulling again goes on.",
+        ) from error
+
+
+def _other(file: Remote, what: str) -> NetworkError:
+    return NetworkError(
+        f"{file.repo}/{file.path} is not what the hub announces: {what}.",
+        "Pull again; if that helps not, tell its owner.",
+    )

@@ -1,0 +1,109 @@
+"""What was pulled, and which bytes it had: a file in the models folder that remembers each file of the hub.
+
+The hash that a file had at its first pull is the one it must have ever after, unless the user says otherwise.
+"""
+
+import fcntl
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from g4local.core.errors import G4Error
+from g4local.core.files import write_whole
+
+_FILE = "pulled.json"
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A file of the hub as it was pulled."""
+
+    name: str
+    """Its file here, in the models folder."""
+    repo: str
+    path: str
+    commit: str
+    nbytes: int
+    digest: str
+    """SHA-256 in hex, or git's SHA-1 of a small file."""
+    size: str = ""
+    """The size of the family that it was pulled as, if it was."""
+    quant: str = ""
+    """The quant that it was pulled as, in capitals."""
+    kind: str = "model"
+
+    @property
+    def key(self) -> str:
+        """What it is called on the hub."""
+        return f"{self.repo}/{self.path}"
+
+    @property
+    def part(self) -> int:
+        """Which of a model's several files this is; 1 if it has only this one."""
+        return self._numbers[0]
+
+    @property
+    def parts(self) -> int:
+        """In how many files the model is."""
+        return self._numbers[1]
+
+    @property
+    def _numbers(self) -> tuple[int, int]:
+        found = _SHARD.search(self.path)
+        return (int(found[1]), int(found[2])) if found else (1, 1)
+
+
+def read(models: Path) -> dict[str, Pin]:
+    """What is remembered, by `Pin.key`; nothing when the file is missing, or no such file."""
+    try:
+        content = json.loads((models / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    entries = content.get("files") if isinstance(content, dict) else None
+    pins = map(_pin, entries) if isinstance(entries, list) else ()
+    return {pin.key: pin for pin in pins if pin}
+
+
+def remember(models: Path, pins: Iterable[Pin]) -> None:
+    """Add files to what is remembered; what other processes add at the same time is kept."""
+    fresh = {pin.key: pin for pin in pins}
+    if not fresh:
+        return
+    try:
+        with _alone(models):
+            merged = {**read(models), **fresh}
+            content = {"schema": "g4local.pulled/1", "files": [asdict(merged[key]) for key in sorted(merged)]}
+            write_whole(models / _FILE, json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise G4Error(f"{models / _FILE} can't be written: {error.strerror}.", "Check your rights there.") from error
+
+
+def here(models: Path, pin: Pin) -> bool:
+    """Whether the file is still there, with its size."""
+    path = models / pin.name
+    return path.is_file() and path.stat().st_size == pin.nbytes
+
+
+@contextmanager
+def _alone(models: Path) -> Iterator[None]:
+    models.mkdir(parents=True, exist_ok=True)
+    with (models / f".{_FILE}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _pin(entry: object) -> Pin | None:
+    """One entry of the file, if it is sound."""
+    if not isinstance(entry, dict):
+        return None
+    try:
+        pin = Pin(**entry)
+    except TypeError:
+        return None
+    texts = [value for name, value in asdict(pin).items() if name != "nbytes"]
+    is_sound = isinstance(pin.nbytes, int) and all(isinstance(text, str) for text in texts)
+    return pin if is_sound and pin.name == Path(pin.name).name != "" else None

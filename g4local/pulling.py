@@ -1,0 +1,213 @@
+"""`pull`: what a reference names comes from the hub into the models folder, under a name that a person can read.
+
+Nothing is trusted but hashes: those that the catalog knows, those that the first pull has pinned, and where there is
+neither, the one that the hub announces, which is pinned then.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+from g4local import library, pins
+from g4local.catalog import Entry, Kind, Reference
+from g4local.core.errors import NetworkError, UsageError
+from g4local.core.progress import Progress, Report
+from g4local.hub import cache
+from g4local.hub.downloading import download
+from g4local.hub.listing import Remote, Repository, listing
+from g4local.hub.transfer import Wanted, git_or_sha256
+from g4local.pins import Pin
+from g4local.settings import Paths
+
+_ARCHITECTURES = {"model": "gemma4", "mmproj": "clip", "drafter": "gemma4-assistant"}
+"""`general.architecture` of a file, by what it was pulled for."""
+
+Origin = Literal["download", "cache", "here"]
+"""Whether a file was downloaded, lies in Hugging Face's cache, or was here before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to be pulled of what a reference names."""
+
+    mmproj: bool = False
+    drafter: bool = False
+    update: bool = False
+    """Take what the hub has now, also where that is another file than the one that is pinned or known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A file that is here now."""
+
+    pin: Pin
+    path: Path
+    origin: Origin
+    is_first: bool
+    """Its hash is pinned from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file that is wanted, as far as the reference says it."""
+
+    entry: Entry
+    revision: str | None = None
+    size: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all steps of a pull need."""
+
+    paths: Paths
+    report: Report
+    cancel: Event
+    tell: Callable[[str], None]
+    """Is told what the user should know, a sentence at a time."""
+
+
+def pull(reference: Reference, choice: Choice, context: Context) -> list[Pulled]:
+    """Bring the files that a reference names; those that are here already are left alone, without asking the hub.
+
+    The errors of `listing` and `download`; NetworkError when the hub has another file than the one that is known;
+    UsageError when another file has the name. Files that came before an error stay.
+    """
+    models = library.models_folder(context.paths)
+    known = pins.read(models)
+    wanted: list[tuple[Pin, Wanted | None]] = []
+    listings: dict[tuple[str, str | None], Repository] = {}
+    for target in _targets(reference, choice):
+        if not choice.update and (found := _here(target, known, models)):
+            wanted += [(pin, None) for pin in found]
+            continue
+        place = (target.entry.repo, target.revision)
+        if place not in listings:
+            context.report(Progress("ask the hub", 0, 0))
+            listings[place] = listing(*place, context.cancel)
+        for file in _files(target.entry, listings[place]):
+            if not choice.update:
+                _expect_same(file, target.entry, known)
+            pin = _named(file, target, models, known, context)
+            wanted.append((pin, Wanted(file, models / pin.name)))
+    return _bring(wanted, known, models, context)
+
+
+def _targets(reference: Reference, choice: Choice) -> Iterator[Target]:
+    """What a reference means: the model, and what was asked for beside it."""
+    size = reference.known
+    if size:
+        yield Target(size.entry(reference.quant), size=size.name)
+    else:
+        entry = Entry("model", (reference.quant or "").upper(), reference.repo, reference.file, None, "", None)
+        yield Target(entry, reference.revision)
+    beside: tuple[tuple[Kind, bool], ...] = (("mmproj", choice.mmproj), ("drafter", choice.drafter))
+    for kind, is_wanted in beside:
+        if is_wanted and size:
+            yield Target(size.sidecar(kind), size=size.name)
+        elif is_wanted:
+            yield Target(Entry(kind, "", reference.repo, None, None, "", None), reference.revision)
+
+
+def _here(target: Target, known: dict[str, Pin], models: Path) -> list[Pin]:
+    """The files, when they were pulled as this before and are all still here."""
+    entry = target.entry
+    if target.revision:
+        return []
+    found = [
+        pin
+        for pin in known.values()
+        if (entry.file and pin.repo == entry.repo and entry.file in (pin.path, Path(pin.path).name))
+        or (target.size and (pin.size, pin.kind, pin.quant) == (target.size, entry.kind, entry.quant))
+    ]
+    is_whole = bool(found) and len(found) == found[0].parts
+    return found if is_whole and all(pins.here(models, pin) for pin in found) else []
+
+
+def _files(entry: Entry, repository: Repository) -> Sequence[Remote]:
+    """The files on the hub that an entry means."""
+    if entry.file:
+        first = repository.file(entry.file)
+        return repository.whole(first)
+    if entry.kind == "model":
+        return repository.model(entry.quant or None)
+    return (repository.sidecar(entry.kind),)
+
+
+def _expect_same(file: Remote, entry: Entry, known: dict[str, Pin]) -> None:
+    """NetworkError when the hub has another file now than the one that was pulled, or that the catalog knows."""
+    pin = known.get(f"{file.repo}/{file.path}")
+    if pin and pin.digest != file.digest:
+        known_as = f"the one that was pulled before ({pin.digest[:8]}…, now {file.digest[:8]}…)"
+    elif not file.digest.startswith(entry.sha256):
+        known_as = f"the one that is known ({entry.sha256}…, now {file.digest[:8]}…)"
+    else:
+        return
+    raise NetworkError(
+        f"{file.repo}/{file.path} is another file now than {known_as}.", "--update takes it as it is now."
+    )
+
+
+def _named(file: Remote, target: Target, models: Path, known: dict[str, Pin], context: Context) -> Pin:
+    """The pin of a file, with a name here that no other file has: the hub's, or a longer one."""
+    entry = target.entry
+    owner, _, repo = file.repo.rpartition("/")
+    model = repo.removesuffix("-GGUF").removesuffix("-gguf")
+    plain = file.name if "gemma" in file.name.lower() else f"{model}-{file.name}"
+    before = known.get(f"{file.repo}/{file.path}")
+    quant = entry.quant or file.quant
+    pin = Pin(plain, file.repo, file.path, file.commit, file.nbytes, file.digest, target.size, quant, entry.kind)
+    for name in dict.fromkeys((before.name if before else plain, plain, f"{owner}-{plain}")):
+        place = models / name
+        is_ours = before is not None and name == before.name and pins.here(models, before)
+        if is_ours or not place.exists() or _is(place, file, context):
+            return replace(pin, name=name)
+    raise UsageError(f"{models / plain} is there already, and is another file.", "Move it away, or rename it.")
+
+
+def _is(path: Path, file: Remote, context: Context) -> bool:
+    """Whether a file that is here is the one on the hub."""
+    if path.stat().st_size != file.nbytes:
+        return False
+    context.report(Progress("hash", 0, 0))
+    return git_or_sha256(path, file, context.cancel) == file.digest
+
+
+def _bring(
+    wanted: Sequence[tuple[Pin, Wanted | None]], known: dict[str, Pin], models: Path, context: Context
+) -> list[Pulled]:
+    """Link or download what is not here, pin what came, and look into it."""
+    origins: dict[str, Origin] = {}
+    missing = []
+    for pin, file in wanted:
+        before = known.get(pin.key)
+        if file is None or (file.is_here and (before is None or before.digest == pin.digest)):
+            origins[pin.name] = "here"
+        elif cache.link(file, context.cancel):
+            origins[pin.name] = "cache"
+        else:
+            origins[pin.name] = "download"
+            if file.is_here:  # what was pulled before, of the same size, and is to be updated
+                file.target.unlink()
+            missing.append(file)
+    fresh = [(pin, file) for pin, file in wanted if file]
+    try:
+        download(missing, context.report, context.cancel)
+    finally:
+        pins.remember(models, (pin for pin, file in fresh if file.is_here))
+    pulled = [Pulled(pin, models / pin.name, origins[pin.name], is_first=pin.key not in known) for pin, _ in wanted]
+    for each in pulled:
+        _look_into(each, context)
+    return pulled
+
+
+def _look_into(pulled: Pulled, context: Context) -> None:
+    """Tell it when a file is not what it was pulled for."""
+    from g4convert.gguf import architecture
+
+    found, expected = architecture(pulled.path), _ARCHITECTURES[pulled.pin.kind]
+    if found != expected and pulled.pin.part == 1:
+        says = f"a GGUF of the architecture {found!r}" if found else "no GGUF that can be read"
+        context.tell(f"{pulled.path.name} is {says}, not {expected!r}: g4local has no use for it.")

@@ -1,0 +1,104 @@
+"""`g4local pull` as a process: what it prints, and how it ends."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PROGRAM, Finished
+from tests.hub_server import Fault
+from tests.hubs import Hub, noise
+
+REPO, NAME = "owner/gemma-tiny-GGUF", "gemma-tiny-Q8_0.gguf"
+
+Pull = Callable[..., Finished]
+
+
+@pytest.fixture
+def pull(hub: Hub, tmp_path: Path) -> Pull:
+    def run(*arguments: str, **environment: str) -> Finished:
+        return subprocess.run(
+            [*PROGRAM, "pull", *arguments],
+            capture_output=True,
+            text=True,
+            env={**hub.environment(tmp_path / "home"), **environment},
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_a_script_gets_progress_and_one_object(hub: Hub, pull: Pull, tmp_path: Path) -> None:
+    hub.put(REPO, NAME, noise(300_000))
+    done = pull(REPO, "--stream-json")
+    assert done.returncode == 0 and done.stderr == ""
+    *progress, result = map(json.loads, done.stdout.splitlines())
+    assert {each["type"] for each in progress} == {"progress"}
+    assert progress[-1] == {"type": "progress", "stage": "download", "done": 300_000, "total": 300_000, "unit": "bytes"}
+    (file,) = result["files"]
+    assert (result["schema"], file["path"]) == ("g4local.pull/1", str(tmp_path / "home" / "models" / NAME))
+    assert [file[key] for key in ("bytes", "quant", "origin", "first")] == [300_000, "Q8_0", "download", True]
+    assert len(result["warnings"]) == 1
+    asked = [each["path"].split("/")[1] for each in hub.log()]
+    assert asked == ["api", "owner", "cdn"]
+
+
+def test_a_person_gets_the_path_and_the_hash(hub: Hub, pull: Pull, tmp_path: Path) -> None:
+    hub.put(REPO, NAME, noise(300_000))
+    done = pull(f"hf.co/{REPO}:{NAME}")
+    assert done.stdout == f"{tmp_path / 'home' / 'models' / NAME}\n"
+    assert "300.0 kB, was downloaded" in done.stderr and "sha256 " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        (Fault("cdn", flip_at=7), 7, "its hash is"),
+        (Fault("api", status=429, headers={"Retry-After": "600"}), 7, "asked too much"),
+        (Fault("api", status=403), 7, "does not give you"),
+        (Fault("api", status=404, headers={"X-Error-Code": "RepoNotFound"}), 3, "The hub has no"),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence_and_an_exit_code(
+    hub: Hub, pull: Pull, tmp_path: Path, fault: Fault, code: int, words: str
+) -> None:
+    hub.put(REPO, NAME, noise(300_000))
+    hub.faults(fault)
+    done = pull(REPO)
+    assert done.returncode == code and done.stdout == ""
+    assert words in done.stderr and "Traceback" not in done.stderr and "hint: " in done.stderr
+    assert not list((tmp_path / "home" / "models").glob("*gguf*"))
+
+
+def test_ctrl_c_ends_it_at_once_and_keeps_what_came(hub: Hub, tmp_path: Path) -> None:
+    hub.put(REPO, NAME, noise(300_000))
+    hub.faults(Fault("cdn", times=1, stall_at=100_000))
+    environment = {**hub.environment(tmp_path), "HF_HUB_DOWNLOAD_TIMEOUT": "30"}
+    process = subprocess.Popen([*PROGRAM, "pull", REPO], env=environment, stderr=subprocess.PIPE, text=True)
+    while sum(path.stat().st_size for path in (tmp_path / "models").glob("*.part")) < 100_000:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    before = time.monotonic()
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130 and "pull again to go on" in errors
+    assert time.monotonic() - before < 2
+    hub.faults()
+    subprocess.run([*PROGRAM, "pull", REPO], env=environment, check=True, capture_output=True)
+    assert hub.sent() == 200_000
+
+
+def test_without_a_network_it_says_so(pull: Pull) -> None:
+    done = pull(REPO, HF_HUB_OFFLINE="1")
+    assert done.returncode == 7 and "HF_HUB_OFFLINE" in done.stderr
+
+
+def test_a_proxy_is_used(hub: Hub, pull: Pull) -> None:
+    """The hub itself stands in for the proxy, which is asked for a whole address."""
+    done = pull(REPO, HTTP_PROXY=hub.endpoint, NO_PROXY="", no_proxy="", HF_ENDPOINT="http://hub.invalid")
+    assert done.returncode != 0
+    assert hub.log()[0]["Host"] == "hub.invalid"

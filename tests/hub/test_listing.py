@@ -1,0 +1,149 @@
+"""What the hub says of a repository, and which of its files are meant."""
+
+import json
+from threading import Event
+
+import pytest
+from huggingface_hub import constants
+
+from g4local.core.errors import G4Error, ModelNotFound, NetworkError, UsageError
+from g4local.hub.listing import Remote, Repository, listing
+from tests.hub_server import TOKEN, Fault
+from tests.hubs import Hub, noise
+
+
+def repository(*paths: str) -> Repository:
+    files = tuple(Remote("o/r", "c", path, 1, "0" * 64) for path in sorted(paths))
+    return Repository("o/r", "c", files)
+
+
+def test_sizes_and_hashes_are_those_of_the_files_and_not_of_their_pointers(here: Hub) -> None:
+    here.put("o/r", "BF16/m-BF16.gguf", noise(5000))
+    here.put("o/r", "config.json", b"{}")
+    found = listing("o/r", None, Event())
+    large, small = found.files
+    assert (large.path, large.nbytes, len(large.digest)) == ("BF16/m-BF16.gguf", 5000, 64)
+    assert (small.path, small.nbytes, small.digest) == ("config.json", 2, "9e26dfeeb6e641a33dae4961196235bdb965b21b")
+    assert found.commit == large.commit
+    assert found.file("m-BF16.gguf") == large
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "quant"),
+    [
+        ("gemma-4-E2B_q4_0-it.gguf", "model", "Q4_0"),
+        ("gemma-4-12b-it-qat-q4_0.gguf", "model", "Q4_0"),
+        ("gemma-4-E4B-it-UD-Q4_K_XL.gguf", "model", "UD-Q4_K_XL"),
+        ("BF16/gemma-4-31B-it-BF16-00001-of-00002.gguf", "model", "BF16"),
+        ("gemma-4-E4B-it-IQ4_XS.gguf", "model", "IQ4_XS"),
+        ("gemma-4-E2B-it-mmproj.gguf", "mmproj", ""),
+        ("mmproj-F16.gguf", "mmproj", "F16"),
+        ("mtp-gemma-4-E4B-it-Q8_0.gguf", "drafter", "Q8_0"),
+        ("MTP/gemma-4-31B-it-Q8_0-MTP.gguf", "drafter", "Q8_0"),
+        ("imatrix_unsloth.gguf", "other", ""),
+        ("model-00001-of-00002.safetensors", "other", ""),
+    ],
+)
+def test_a_name_tells_what_a_file_is_for(path: str, kind: str, quant: str) -> None:
+    file = Remote("o/r", "c", path, 1, "")
+    assert (file.kind, file.quant) == (kind, quant)
+
+
+def test_a_quant_is_found_by_name_and_a_usual_one_without() -> None:
+    there = repository("m-Q8_0.gguf", "m-Q4_K_M.gguf", "m-IQ2_M.gguf", "mmproj-F16.gguf", "mmproj-Q8_0.gguf")
+    assert [file.path for file in there.model("q8_0")] == ["m-Q8_0.gguf"]
+    assert [file.path for file in there.model(None)] == ["m-Q4_K_M.gguf"]
+    assert there.sidecar("mmproj").path == "mmproj-F16.gguf"
+    with pytest.raises(ModelNotFound) as caught:
+        there.model("Q6_K")
+    assert "Q8_0, " in caught.value.hint or "Q4_K_M" in caught.value.hint
+    with pytest.raises(ModelNotFound, match="no drafter"):
+        there.sidecar("drafter")
+    with pytest.raises(ModelNotFound, match="2 quants and none of the usual"):
+        repository("m-Q2_K.gguf", "m-Q3_K_M.gguf").model(None)
+
+
+def test_a_model_in_several_files_is_all_of_them() -> None:
+    names = [f"B/m-BF16-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    there = repository(*names, "m-Q8_0.gguf")
+    assert [file.path for file in there.model("bf16")] == names
+
+
+def test_a_repository_without_ggufs_says_what_to_do() -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        repository("model.safetensors", "config.json").model(None)
+    assert "--from-checkpoint" in caught.value.hint
+
+
+def test_a_checkpoint_is_what_the_converter_reads() -> None:
+    paths = ["config.json", "model-00001-of-00001.safetensors", "tokenizer.model", "chat_template.jinja"]
+    there = repository(*paths, "README.md", "original/consolidated.pth", "x.gguf", ".gitattributes")
+    assert sorted(file.path for file in there.checkpoint()) == sorted(paths)
+    with pytest.raises(ModelNotFound, match="no safetensors"):
+        repository("config.json").checkpoint()
+
+
+def test_paths_that_lead_elsewhere_and_files_without_hash_are_left_out(here: Hub) -> None:
+    siblings = [
+        {"rfilename": name, "size": 1, "blobId": blob}
+        for name, blob in (("../x.gguf", "0" * 40), ("/etc/x", "0" * 40), ("a\n.gguf", "0" * 40), ("b.gguf", "?"))
+    ]
+    here.faults(Fault("api", body=json.dumps({"id": "o/r", "sha": "0" * 40, "siblings": siblings})))
+    assert listing("o/r", None, Event()).files == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "code", "words"),
+    [
+        (Fault("api", status=401, headers={"X-Error-Code": "RepoNotFound"}), ModelNotFound, 3, "no o/r"),
+        (Fault("api", status=403, headers={"X-Error-Code": "GatedRepo"}), NetworkError, 7, "accepted its terms"),
+        (Fault("api", status=401), NetworkError, 7, "does not give you"),
+        (Fault("api", status=429), NetworkError, 7, "asked too much"),
+        (Fault("api", status=503), NetworkError, 7, "problem of its own"),
+        (Fault("api", status=400), NetworkError, 7, "status 400"),
+        (Fault("api", body="<html>Log in to the hotel</html>"), NetworkError, 7, "no Hugging Face hub"),
+        (Fault("api", body="[]"), NetworkError, 7, "no Hugging Face hub"),
+        (Fault("api", body="{}"), NetworkError, 7, "no Hugging Face hub"),
+    ],
+)
+def test_a_refusal_is_a_sentence(here: Hub, fault: Fault, kind: type[G4Error], code: int, words: str) -> None:
+    here.faults(fault)
+    with pytest.raises(kind, match=words) as caught:
+        listing("o/r", None, Event())
+    assert caught.value.exit_code == code and caught.value.hint
+
+
+def test_what_passes_is_asked_again(here: Hub) -> None:
+    here.put("o/r", "m-Q8_0.gguf", noise(2000))
+    here.faults(Fault("api", status=503, times=2), Fault("api", status=429, times=1))
+    assert len(listing("o/r", None, Event()).files) == 1
+    assert len(here.log()) == 4
+
+
+def test_a_gated_repository_needs_the_right_token(here: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.put("o/r", ".gated", b"")
+    here.put("o/r", "m-Q8_0.gguf", noise(2000))
+    with pytest.raises(NetworkError) as caught:
+        listing("o/r", None, Event())
+    assert "HF_TOKEN" in caught.value.hint
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert len(listing("o/r", None, Event()).files) == 1
+
+
+def test_names_that_are_none_and_revisions_that_are_gone(here: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.put("o/r", "m-Q8_0.gguf", noise(2000))
+    with pytest.raises(UsageError):
+        listing("o/r--x", None, Event())
+    with pytest.raises(ModelNotFound):
+        listing("o/r", "gone", Event())
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(NetworkError, match="HF_HUB_OFFLINE"):
+        listing("o/r", None, Event())
+
+
+def test_the_hub_is_told_nothing_of_this_machine(here: Hub) -> None:
+    here.put("o/r", "m-Q8_0.gguf", noise(2000))
+    listing("o/r", None, Event())
+    (asked,) = here.log()
+    names = [part.split("/")[0] for part in asked["User-Agent"].split("; ")]
+    assert names == ["g4local", "hf_hub", "python"]

@@ -1,0 +1,229 @@
+"""Pulling: which files come, under which names, and what is trusted."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from g4local import library, pins, pulling
+from g4local.catalog import catalog, reference
+from g4local.core.errors import G4Error, ModelNotFound, NetworkError, UsageError
+from g4local.core.progress import silent
+from g4local.pulling import Choice, Context, Pulled
+from g4local.settings import Paths, paths
+from tests.conftest import Tiny
+from tests.hub_server import Fault
+from tests.hubs import Hub, noise
+
+REPO = "owner/gemma-tiny-GGUF"
+E2B = "google/gemma-4-E2B-it-qat-q4_0-gguf"
+
+
+@pytest.fixture
+def places(own_home: Path) -> Paths:
+    return paths(os.environ)
+
+
+def pull(name: str, places: Paths, told: list[str] | None = None, **choice: bool) -> list[Pulled]:
+    tell = told.append if told is not None else lambda text: None
+    return pulling.pull(reference(name), Choice(**choice), Context(places, silent, Event(), tell))
+
+
+def names(places: Paths) -> list[str]:
+    return sorted(path.name for path in places.models.iterdir() if not path.name.startswith((".", "pulled")))
+
+
+def test_a_pulled_model_has_a_plain_name_and_can_be_found_by_it(here: Hub, places: Paths, tiny: Tiny) -> None:
+    here.put(REPO, "sub/gemma-tiny-Q8_0.gguf", tiny("dense", "Q8_0").read_bytes())
+    told: list[str] = []
+    (pulled,) = pull(f"{REPO}:q8_0", places, told)
+    assert (pulled.origin, pulled.is_first, told) == ("download", True, [])
+    assert names(places) == ["gemma-tiny-Q8_0.gguf"]
+    assert library.find("gemma-tiny-Q8_0", places).path == pulled.path
+    again = pull(f"{REPO}:q8_0", places)
+    assert (again[0].origin, again[0].is_first) == ("here", False)
+
+
+def test_a_size_that_was_pulled_is_found_by_its_name(here: Hub, places: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    (places.models).mkdir()
+    with pytest.raises(ModelNotFound) as caught:
+        library.find("26b", places)
+    assert "g4local pull 26b" in caught.value.hint
+    here.put("google/gemma-4-26B-A4B-it-qat-q4_0-gguf", "gemma-4-26B_q4_0-it.gguf", noise(2000))
+    pull("26b", places, update=True)
+    for name in ("26b", "26b-a4b", "gemma-4-26b-a4b-it", "26b:qat", "26B-A4B:QAT-Q4_0"):
+        assert library.find(name, places).path.name == "gemma-4-26B_q4_0-it.gguf"
+    with pytest.raises(ModelNotFound):
+        library.find("26b:q8_0", places)
+    here.faults(Fault("api", status=500))
+    assert [each.origin for each in pull("26b", places)] == ["here"]
+    assert here.log() == []
+
+
+def test_a_size_that_was_converted_is_found_by_its_name(places: Paths) -> None:
+    places.models.mkdir()
+    (places.models / "gemma-4-E2B-it-Q5_K_M.gguf").write_bytes(b"GGUF")
+    assert library.find("e2b", places).name == "gemma-4-E2B-it-Q5_K_M"
+    assert library.find("e2b:q5_k_m", places).name == "gemma-4-E2B-it-Q5_K_M"
+
+
+def test_model_towers_and_drafter_come_together(here: Hub, places: Paths) -> None:
+    here.put(REPO, "gemma-tiny-Q4_K_M.gguf", noise(300_000))
+    here.put(REPO, "mmproj-F16.gguf", noise(200_000, 1))
+    here.put(REPO, "mtp-gemma-tiny.gguf", noise(100_000, 2))
+    told: list[str] = []
+    pulled = pull(REPO, places, told, mmproj=True, drafter=True)
+    assert [each.pin.kind for each in pulled] == ["model", "mmproj", "drafter"]
+    assert names(places) == ["gemma-tiny-Q4_K_M.gguf", "gemma-tiny-mmproj-F16.gguf", "mtp-gemma-tiny.gguf"]
+    assert (places.models / "gemma-tiny-mmproj-F16.gguf").read_bytes() == noise(200_000, 1)
+    assert len(told) == 3 and all("no GGUF" in text for text in told)
+
+
+def test_two_repositories_with_the_same_name_for_a_file_do_not_meet(here: Hub, places: Paths) -> None:
+    here.put("one/gemma-x-GGUF", "gemma-x-Q8_0.gguf", noise(2000, 1))
+    here.put("two/gemma-x-GGUF", "gemma-x-Q8_0.gguf", noise(2000, 2))
+    here.put("three/gemma-x-GGUF", "gemma-x-Q8_0.gguf", noise(2000, 3))
+    pull("one/gemma-x-GGUF", places)
+    pull("two/gemma-x-GGUF", places)
+    assert names(places) == ["gemma-x-Q8_0.gguf", "two-gemma-x-Q8_0.gguf"]
+    assert (places.models / "two-gemma-x-Q8_0.gguf").read_bytes() == noise(2000, 2)
+    (places.models / "three-gemma-x-Q8_0.gguf").write_bytes(b"the user's own")
+    with pytest.raises(UsageError, match="another file"):
+        pull("three/gemma-x-GGUF", places)
+    assert (places.models / "three-gemma-x-Q8_0.gguf").read_bytes() == b"the user's own"
+
+
+def test_a_file_that_the_user_had_already_is_taken_as_it_is(here: Hub, places: Paths) -> None:
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000))
+    places.models.mkdir()
+    (places.models / "gemma-tiny-Q8_0.gguf").write_bytes(noise(2000))
+    assert pull(REPO, places)[0].origin == "here"
+    assert here.sent() == 0 and len(pins.read(places.models)) == 1
+
+
+def test_a_file_that_changed_on_the_hub_is_refused_until_it_is_asked_for(here: Hub, places: Paths) -> None:
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 1))
+    pull(f"{REPO}:q8_0", places)
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 2))
+    with pytest.raises(NetworkError, match="another file now") as caught:
+        pull(f"{REPO}:q8_0", places)
+    assert "--update" in caught.value.hint
+    assert (places.models / "gemma-tiny-Q8_0.gguf").read_bytes() == noise(2000, 1)
+    pull(f"{REPO}:q8_0", places, update=True)
+    assert (places.models / "gemma-tiny-Q8_0.gguf").read_bytes() == noise(2000, 2)
+    assert names(places) == ["gemma-tiny-Q8_0.gguf"]
+    pull(f"{REPO}:q8_0", places)
+
+
+def test_a_file_with_another_hash_than_the_catalogs_is_refused(here: Hub, places: Paths) -> None:
+    here.put(E2B, "gemma-4-E2B_q4_0-it.gguf", noise(2000))
+    with pytest.raises(NetworkError, match="fa401b55") as caught:
+        pull("e2b", places)
+    assert caught.value.exit_code == 7
+    assert not list(places.models.glob("*.gguf"))
+
+
+def test_what_was_deleted_comes_again_and_must_be_the_same(here: Hub, places: Paths) -> None:
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 1))
+    (pulled,) = pull(REPO, places)
+    pulled.path.unlink()
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 2))
+    with pytest.raises(NetworkError, match="pulled before"):
+        pull(REPO, places)
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 1))
+    assert pull(REPO, places)[0].origin == "download"
+
+
+def test_a_model_in_several_files_comes_whole(here: Hub, places: Paths) -> None:
+    for number in (1, 2, 3):
+        here.put(REPO, f"BF16/gemma-tiny-BF16-0000{number}-of-00003.gguf", noise(2000, number))
+    pulled = pull(f"{REPO}:bf16", places)
+    assert [each.path.read_bytes() for each in pulled] == [noise(2000, number) for number in (1, 2, 3)]
+    first = f"{REPO}:gemma-tiny-BF16-00001-of-00003.gguf"
+    pulled[1].path.unlink()
+    assert [each.origin for each in pull(first, places)] == ["here", "download", "here"]
+
+
+def test_one_file_that_fails_leaves_the_others(here: Hub, places: Paths) -> None:
+    here.put(REPO, "gemma-tiny-Q4_K_M.gguf", noise(2000))
+    here.put(REPO, "mmproj-F16.gguf", noise(500_000, 1))
+    here.faults(Fault("cdn", "mmproj", flip_at=400_000))
+    with pytest.raises(NetworkError, match="hash"):
+        pull(REPO, places, mmproj=True)
+    assert names(places) == ["gemma-tiny-Q4_K_M.gguf"]
+    assert [pin.name for pin in pins.read(places.models).values()] == ["gemma-tiny-Q4_K_M.gguf"]
+
+
+def test_a_disk_without_room_is_found_before_anything_comes(
+    here: Hub, places: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(50_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: _Usage(49_000))
+    with pytest.raises(G4Error, match=r"50\.0 kB are still to come") as caught:
+        pull(REPO, places)
+    assert caught.value.exit_code == 1
+    assert here.sent() == 0 and names(places) == []
+
+
+class _Usage:
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+
+@pytest.fixture
+def cached(here: Hub, tmp_path: Path) -> Iterator[Path]:
+    """A file that another program has downloaded into Hugging Face's cache."""
+    from huggingface_hub import hf_hub_download
+
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(50_000))
+    yield Path(hf_hub_download(REPO, "gemma-tiny-Q8_0.gguf", cache_dir=tmp_path / "hf"))
+
+
+def test_a_file_in_hugging_faces_cache_is_used_where_it_is(here: Hub, places: Paths, cached: Path) -> None:
+    here.faults()
+    (pulled,) = pull(REPO, places)
+    assert pulled.origin == "cache" and here.sent() == 0
+    assert pulled.path.is_symlink() and pulled.path.resolve() == cached.resolve()
+    cached.resolve().unlink()
+    (pulled,) = pull(REPO, places)
+    assert pulled.origin == "download" and not pulled.path.is_symlink()
+
+
+def test_a_damaged_file_in_the_cache_is_not(here: Hub, places: Paths, cached: Path) -> None:
+    content = bytearray(cached.read_bytes())
+    content[7] ^= 1
+    cached.resolve().write_bytes(content)
+    (pulled,) = pull(REPO, places)
+    assert pulled.origin == "download" and pulled.path.read_bytes() == noise(50_000)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"files": 1}', b'{"files": [1, {"name": 2}, {"name": "../x"}, {}]}', b"\xff" * 9]
+)
+def test_what_was_remembered_may_be_damaged(places: Paths, content: bytes) -> None:
+    places.models.mkdir()
+    (places.models / "pulled.json").write_bytes(content)
+    assert pins.read(places.models) == {}
+
+
+def test_pins_with_paths_for_names_are_not_believed(places: Paths) -> None:
+    pin = pins.Pin("m.gguf", "o/r", "m.gguf", "c", 1, "0" * 64)
+    pins.remember(places.models, [pin])
+    file = places.models / "pulled.json"
+    content = json.loads(file.read_text())
+    assert pins.read(places.models) == {"o/r/m.gguf": pin}
+    content["files"][0]["name"] = "../m.gguf"
+    file.write_text(json.dumps(content))
+    assert pins.read(places.models) == {}
+
+
+def test_every_size_can_be_asked_for() -> None:
+    for size in catalog().values():
+        assert [target.entry.kind for target in pulling._targets(reference(size.name), Choice(True, True))] == [
+            "model",
+            "mmproj",
+            "drafter",
+        ]
