@@ -4,6 +4,7 @@ A checkpoint folder is converted once; its GGUF is kept under the folder's name 
 that has changed is converted again.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -88,6 +89,11 @@ def listed(paths: Paths) -> list[Model]:
 
     models = _in_models_folder(paths)
     return [find(DEMO, paths), *(model for model in models if architecture(model.path) not in _PARTS)]
+
+
+def left_over(paths: Paths) -> list[Path]:
+    """What conversions left behind that were killed; nobody is writing these files."""
+    return [path for path in sorted(paths.models.glob("*.part")) if path.is_file() and not _is_locked(path)]
 
 
 def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel: Event) -> Path:
@@ -209,6 +215,17 @@ def _is_whole(target: Path) -> bool:
     except (ModelNotFound, BadGguf):
         return False
     return True
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # a file system without locks
+    return False
 
 
 def _make_folder(folder: Path) -> None:

@@ -131,6 +131,8 @@ def read(path: Path, longest: int | None = None, *, exact: bool = False) -> Gguf
     a text is not UTF-8, of which only the sound parts would be kept.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise _bad(path, "is no file", "A folder, a pipe or a device has its name.")
         with path.open("rb") as file:
             nbytes = file.seek(0, 2)
             if nbytes == 0:

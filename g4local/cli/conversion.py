@@ -57,9 +57,9 @@ class Conversion:
         ),
     ] = "auto"
     imatrix: Annotated[
-        str,
+        str | None,
         typer.Option("--imatrix", metavar="FILE", help="An importance matrix: which columns of weights matter most."),
-    ] = ""
+    ] = None
     tensor_type: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,7 +100,7 @@ class Conversion:
         from g4convert import choice, imatrix
         from g4convert.convert import Options
 
-        importance = imatrix.read(self.imatrix) if self.imatrix else None
+        importance = imatrix.read(self.imatrix) if self.imatrix is not None else None
         guidance = choice.guidance(self.tensor_type or (), self.embedding_type, self.ple_type, importance)
         return Options(qat=self.qat, guidance=guidance, reproducible=self.reproducible, tell=_warn)
 

@@ -26,7 +26,8 @@ def ls(
     """List the models that have a name here: the built-in one, and the GGUFs in the models folder."""
     from g4local import library
 
-    models = library.listed(paths(environ))
+    places = paths(environ)
+    models = library.listed(places)
     if quiet:
         for model in models:
             output.line(model.name)
@@ -38,6 +39,8 @@ def ls(
         heads = ("name", "quant", "size", "modified")
         rows = [{**entry, "modified": str(entry["modified"])[:10]} for entry in entries]
         output.table([head.upper() for head in heads], [[str(row[head] or "-") for head in heads] for row in rows])
+        for part in library.left_over(places):
+            output.note(f"{part} is left of a conversion that was killed; it can be deleted.")
 
 
 def _entry(model: "Model") -> dict[str, Json]:

@@ -83,6 +83,7 @@ def test_what_hurts_is_told_in_the_plan_and_before_writing(g4local: Run, tmp_pat
     [
         (("-q", "IQ2_XXS"), 2),
         (("--imatrix", "missing"), 2),
+        (("--imatrix", ""), 2),
         (("--imatrix", str(DEMO / "config.json")), 4),
         (("--tensor-type", "nonsense"), 2),
         (("--tensor-type", "attn_x=Q8_0"), 2),

@@ -1,5 +1,6 @@
 """Odd surroundings: pipes that end, streams that are closed or full, homes that can't be, damaged caches."""
 
+import fcntl
 import json
 import os
 import shlex
@@ -131,6 +132,17 @@ def test_a_damaged_conversion_is_made_again(environment: dict[str, str], tmp_pat
         converted.write_bytes(damaged)
         assert shell("g4 run demo hi -n 2 --temp 0", own).returncode in (0, 6)
         assert converted.read_bytes() == whole
+
+
+def test_what_a_killed_conversion_left_is_told(environment: dict[str, str], tmp_path: Path) -> None:
+    own = {**environment, "G4LOCAL_HOME": str(tmp_path)}
+    (tmp_path / "models").mkdir()
+    part = tmp_path / "models" / "big.gguf.part"
+    part.write_bytes(b"GGUF")
+    assert str(part) in shell("g4 ls", own).stderr
+    with part.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert shell("g4 ls", own).stderr == ""
 
 
 def test_two_processes_convert_the_same_checkpoint_once(environment: dict[str, str], tmp_path: Path) -> None:

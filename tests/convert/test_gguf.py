@@ -110,6 +110,10 @@ def test_a_missing_file_is_another_error_than_a_bad_one(tmp_path: Path) -> None:
         gguf.read(tmp_path / "missing.gguf")
     with pytest.raises(BadGguf):
         gguf.read(tmp_path)
+    os.mkfifo(tmp_path / "pipe.gguf")
+    for path in (tmp_path / "pipe.gguf", Path("/dev/zero")):
+        with pytest.raises(BadGguf, match="is no file"):
+            gguf.read(path)
 
 
 def header(keys: bytes = b"", key_count: int = 0, tensors: bytes = b"", tensor_count: int = 0) -> bytes:
