@@ -105,18 +105,17 @@ class Guide:
             return False
         return self._matcher is None or self._matcher.allows(token)
 
-    def _allowed(self) -> "npt.NDArray[np.int32]":
-        """All tokens that may come next; EngineError when there is none."""
+    def _allowed(self) -> "npt.NDArray[np.bool_]":
+        """For each token, whether it may come next; EngineError when none may."""
         import numpy as np
 
         matcher = self._matcher
         flags = matcher.allowed() if matcher else np.full(self._vocabulary.size, self._state != "called")
         flags[list(self._refused() | self._sampler.suppressed)] = False
         flags[list(self._welcome())] = True
-        tokens = np.flatnonzero(flags).astype(np.int32)
-        if not tokens.size:
+        if not flags.any():
             raise EngineError("The answer can't be held to its grammar: nothing fits it.", "Change the grammar.")
-        return tokens
+        return flags
 
     def _welcome(self) -> set[int]:
         """Tokens that may come next beside those of the grammar."""

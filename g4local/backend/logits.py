@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 """llama_token_data."""
+_FEW = 4096
+"""Candidates that need no choice among them beforehand."""
 
 
 def row(context: int, index: int, size: int) -> npt.NDArray[np.float32]:
@@ -29,6 +31,17 @@ def likeliest(logits: npt.NDArray[np.float32], count: int, block: int) -> npt.ND
     maxima = logits[: blocks * block].reshape(blocks, block).max(axis=1)
     least = np.partition(maxima, blocks - count)[blocks - count]
     return np.flatnonzero(logits >= least).astype(np.int32)
+
+
+def among(
+    logits: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], count: int, block: int
+) -> npt.NDArray[np.int32]:
+    """The `count` likeliest of the allowed tokens and some more, or all of these; all where the count is 0."""
+    if count and np.count_nonzero(allowed) > _FEW:
+        tokens = likeliest(np.where(allowed, logits, -np.inf), count, block)
+        if tokens.size and allowed[tokens].all():
+            return tokens
+    return np.flatnonzero(allowed).astype(np.int32)
 
 
 def pick(chain: object, logits: npt.NDArray[np.float32], tokens: npt.NDArray[np.int32]) -> int:

@@ -64,11 +64,13 @@ class Sampler:
         token: int = llama.llama_sampler_sample(self._chain, context, row)
         return token
 
-    def sample_among(self, context: int, row: int, tokens: "npt.NDArray[np.int32]") -> int:
-        """The next token, if it is to be one of these."""
+    def sample_among(self, context: int, row: int, allowed: "npt.NDArray[np.bool_]") -> int:
+        """The next token, if only some are allowed."""
         from g4local.backend import logits
 
-        return self._accepted(logits.pick(self._chain, logits.row(context, row, self._vocab_size), tokens))
+        values = logits.row(context, row, self._vocab_size)
+        tokens = logits.among(values, allowed, self._few, _BLOCK)
+        return self._accepted(logits.pick(self._chain, values, tokens))
 
     def accept(self, tokens: Iterable[int]) -> None:
         """Count tokens of the prompt as said, for the repeat penalty."""

@@ -40,7 +40,8 @@ def some(seed: int, spread: float) -> npt.NDArray[np.float32]:
 )
 def test_it_is_the_token_that_all_candidates_lead_to(sampling: Sampling, rows: list[npt.NDArray[np.float32]]) -> None:
     quick, whole = (Sampler(sampling, SIZE, SUPPRESSED) for _ in range(2))
-    everything = np.arange(SIZE, dtype=np.int32)
+    whole._few = 0
+    everything = np.ones(SIZE, np.bool_)
     for seed in range(12):
         values = some(seed, 1 + seed % 4)
         values[list(SUPPRESSED)] = 50.0  # wanted most, and must not come
@@ -48,6 +49,26 @@ def test_it_is_the_token_that_all_candidates_lead_to(sampling: Sampling, rows: l
         token = quick.sample(0, -1)
         assert token == whole.sample_among(0, -1, everything)
         assert token not in SUPPRESSED
+    quick.close()
+    whole.close()
+
+
+@pytest.mark.parametrize("share", [1e-5, 1e-3, 0.02, 0.9, 1.0])
+def test_among_the_allowed_it_is_the_token_that_all_of_them_lead_to(
+    share: float, rows: list[npt.NDArray[np.float32]]
+) -> None:
+    quick, whole = (Sampler(Sampling(seed=3), SIZE, SUPPRESSED) for _ in range(2))
+    whole._few = 0
+    allowed = np.random.default_rng(1).random(SIZE) < share
+    allowed[7] = True
+    clustered = np.zeros(SIZE, np.bool_)
+    clustered[3000:9000] = True  # in fewer blocks than there are candidates
+    for seed in range(6):
+        rows[:] = [some(seed, 2)]
+        for flags in (allowed, clustered):
+            token = quick.sample_among(0, -1, flags)
+            assert token == whole.sample_among(0, -1, flags)
+            assert flags[token]
     quick.close()
     whole.close()
 
