@@ -84,11 +84,15 @@ def find(name: str, paths: Paths) -> Model:
 
 
 def listed(paths: Paths) -> list[Model]:
-    """The models that have a name: the built-in one and the GGUFs in the models folder, but for parts of others."""
-    from g4convert.gguf import architecture
+    """The models that have a name: the built-in one and the GGUFs in the models folder, but for parts of others.
+
+    A GGUF in several files has the name of the first.
+    """
+    from g4convert import gguf, shards
 
     models = _in_models_folder(paths)
-    return [find(DEMO, paths), *(model for model in models if architecture(model.path) not in _PARTS)]
+    whole = (model for model in models if not shards.is_later(model.path))
+    return [find(DEMO, paths), *(model for model in whole if gguf.architecture(model.path) not in _PARTS)]
 
 
 def left_over(paths: Paths) -> list[Path]:

@@ -26,6 +26,8 @@ class Paths:
     """What llama.cpp said."""
     snapshots: Path
     """What models remember of conversations, so that these go on quickly; safe to delete."""
+    sessions: Path
+    """The conversations: an SQLite database."""
 
 
 def paths(environ: Mapping[str, str]) -> Paths:
@@ -51,4 +53,4 @@ def snapshot_bytes(environ: Mapping[str, str]) -> int:
 
 
 def _paths(data: Path, cache: Path, logs: Path) -> Paths:
-    return Paths(data / "models", cache / "converted", cache, logs, cache / "snapshots")
+    return Paths(data / "models", cache / "converted", cache, logs, cache / "snapshots", data / "sessions.db")

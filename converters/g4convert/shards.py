@@ -30,7 +30,7 @@ def read(path: Path, longest: int | None = None, *, exact: bool = False) -> list
         )
     files = [first]
     for number in range(1, count):
-        other = gguf.read(path.with_name(f"{name[1]}-{number + 1:05}-of-{count:05}.gguf"), longest)
+        other = gguf.read(_numbered(path, name, number + 1), longest)
         if _number(other, "split.no") != number or _number(other, "split.count") != count:
             raise BadGguf(f"{other.path.name} does not belong to {path.name}.", "Fetch all the files again.")
         files.append(other)
@@ -40,10 +40,28 @@ def read(path: Path, longest: int | None = None, *, exact: bool = False) -> list
     return files
 
 
+def is_later(path: Path) -> bool:
+    """Whether a file is by its name one of several, but not the first."""
+    name = _NAME.fullmatch(path.name)
+    return name is not None and int(name[2]) > 1
+
+
+def present(path: Path) -> list[Path]:
+    """The files that are there of a GGUF, given the first, by their names."""
+    name = _NAME.fullmatch(path.name)
+    if name is None:
+        return [path]
+    return [file for number in range(1, int(name[3]) + 1) if (file := _numbered(path, name, number)).is_file()]
+
+
 def stem(path: Path) -> str:
     """The name of a GGUF without its suffix and without the number of the file."""
     name = _NAME.fullmatch(path.name)
     return name[1] if name else path.stem
+
+
+def _numbered(path: Path, name: re.Match[str], number: int) -> Path:
+    return path.with_name(f"{name[1]}-{number:05}-of-{name[3]}.gguf")
 
 
 def _number(file: Gguf, key: str) -> int:

@@ -39,8 +39,16 @@ _TOLD_SECONDS = 0.5
 _EXIT_SECONDS = 3
 """How long a child may take to end after its stdin has ended, before it is killed."""
 
+_TELLING = re.compile(r"GGML_ASSERT|GGML_ABORT|what\(\)|^\w+(Error|Exception)\b|^libgomp: |^OpenBLAS error: ")
+"""Lines of a log that tell why a process has ended itself."""
+_OUT_OF_MEMORY = re.compile(r"bad_alloc|MemoryError|[Mm]emory allocation|insufficient memory|Thread creation failed")
+_LAST_LINES = 5
+_ENDED_ITSELF = (-signal.SIGABRT, 1)
+"""Return codes of a process that could tell why."""
+
+_MEMORY_HINT = "Most likely the memory was full: try a smaller context (--ctx) or a smaller quantization."
 _HINTS = {
-    signal.SIGKILL: "Most likely the memory was full: try a smaller context (--ctx) or a smaller quantization.",
+    signal.SIGKILL: _MEMORY_HINT,
     signal.SIGSEGV: "Ask again, which starts it anew. If it dies again, g4local doctor tells what can run here.",
     signal.SIGILL: "llama.cpp was built for another processor; install llama-cpp-python again on this machine.",
 }
@@ -187,6 +195,8 @@ class Child:
         told = _last_words(log, code)
         number = -code if code < 0 else None
         hint = _HINTS.get(signal.Signals(number)) if number in set(signal.Signals) else None
+        if code in _ENDED_ITSELF and _OUT_OF_MEMORY.search("\n".join(log[-_LAST_LINES:])):
+            hint = _MEMORY_HINT
         return EngineDied(
             f"llama.cpp's process {ended(code)} while it {doing}{f': {told}' if told else ''}.",
             hint or "Ask again, which starts it anew.",
@@ -233,9 +243,9 @@ def environment() -> Mapping[str, str]:
 
 def _last_words(log: tuple[str, ...], code: int) -> str:
     """The line of a log that tells why a process ended itself; none for a signal from elsewhere."""
-    if code not in (-signal.SIGABRT, 1):
+    if code not in _ENDED_ITSELF:
         return ""
-    telling = [line for line in log if re.search(r"GGML_ASSERT|GGML_ABORT|what\(\)|^\w+(Error|Exception)\b", line)]
+    telling = [line for line in log if _TELLING.search(line)]
     return re.sub(r"^\S*/", "", telling[-1]).strip().rstrip(".") if telling else ""
 
 

@@ -40,6 +40,11 @@ class WorkerEngine:
         self._idle = IdleClock(keep_alive, self._unload)
 
     @property
+    def path(self) -> Path:
+        """The model's GGUF."""
+        return self._options.path
+
+    @property
     def pid(self) -> int | None:
         """The child's process, while there is one."""
         return self._child.pid if self._child is not None and self._child.lives else None

@@ -1,6 +1,7 @@
 """Loading a model with llama.cpp as `fitting` settled it, and the context that it runs in."""
 
 import ctypes
+import re
 
 import llama_cpp.llama_cpp as llama
 
@@ -12,7 +13,7 @@ from g4local.backend.log import listen
 from g4local.backend.memory import BATCH, KvType, Placement, flash_attention
 from g4local.backend.shape import MOST_LAYERS
 from g4local.backend.stop import StopFlag
-from g4local.core.errors import BadGguf, Cancelled, EngineError, UsageError
+from g4local.core.errors import BadGguf, Cancelled, DoesNotFit, EngineError, UsageError
 from g4local.core.progress import Progress, Report
 
 _LET_GO_PERCENT = 4
@@ -66,8 +67,13 @@ def load(options: LoadOptions, head: Header, fit: Fit, stop: StopFlag, report: R
         return model
     if stop.is_set():
         raise Cancelled("Loading the model was cancelled.")
+    complaint = listen().complaint() or "it does not say why"
+    if re.search(r"allocate|insufficient memory", complaint):
+        raise DoesNotFit(
+            f"There is too little memory for {options.path}: {complaint}.", "Try a smaller context or quantization."
+        )
     raise BadGguf(
-        f"llama.cpp can't load {options.path}: {listen().complaint() or 'it does not say why'}.",
+        f"llama.cpp can't load {options.path}: {complaint}.",
         "Convert it or download it again.",
     )
 

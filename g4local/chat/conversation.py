@@ -6,13 +6,14 @@ follow another one that was never answered.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from threading import Event as Wish
 
 from g4local.backend.engine import Constraint, Engine, EngineInfo, Guidance, Piece, Sampling
 from g4local.chat.answers import complaint
 from g4local.chat.callgrammar import call_grammar
 from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, next_number, outcome, refuse, unanswered
+from g4local.chat.recording import Recording
 from g4local.chat.stream import ReplyStream, start_of
 from g4local.chat.template import markup, render, variant_of
 from g4local.chat.turn import Turn
@@ -76,6 +77,7 @@ class Conversation:
         approve: Approve = refuse,
         options: ConversationOptions | None = None,
         messages: Iterable[Message] = (),
+        recording: Recording | None = None,
     ) -> None:
         self.messages = list(messages)
         """The history, without the system prompt of the options."""
@@ -86,12 +88,20 @@ class Conversation:
         self.engine = engine
         """The model that answers."""
         self._approve = approve
+        self._recording = recording
         self._age_is_told = False
+        self._stream: ReplyStream | None = None
+        """The reply that is being said."""
 
     @property
     def unfinished(self) -> bool:
         """Whether the last turn has no answer yet, so that `resume` can go on with it."""
         return bool(self.messages) and (self.messages[-1].role in ("user", "tool") or bool(unanswered(self.messages)))
+
+    @property
+    def session(self) -> str | None:
+        """The id of the session that this is kept as; None when it is not."""
+        return self._recording.session if self._recording else None
 
     def load(self, report: Report, cancel: Wish) -> EngineInfo:
         """Load the model now, instead of with the first question; the errors of `Engine.start`."""
@@ -120,7 +130,7 @@ class Conversation:
         """
         if not self.unfinished:
             raise UsageError("There is no unfinished turn.", "Ask something, or retry the last answer.")
-        yield from self._turn(Turn(report, cancel))
+        yield from self._recorded(self._turn(Turn(report, cancel)))
 
     def retry(self, *, report: Report, cancel: Wish) -> Iterator[Event]:
         """Ask the last question again, in place of all that followed it; UsageError when there is none."""
@@ -141,7 +151,19 @@ class Conversation:
         self._check_not_summarised(to)
         text = self.messages[to].text
         del self.messages[to:]
+        self._record()
         return text
+
+    def replace(self, messages: Iterable[Message]) -> None:
+        """Put other messages in the place of the history, which stays in the session as a branch."""
+        self.messages[:] = messages
+        self._record()
+
+    def clear(self) -> None:
+        """Forget what was said; what is said next is another session."""
+        self.messages.clear()
+        if self._recording:
+            self._recording.start_anew()
 
     def prompt(
         self, info: EngineInfo, messages: Sequence[Message] | None = None, *, system: bool = True, tools: bool = True
@@ -161,10 +183,30 @@ class Conversation:
 
     def _turn_or_back(self, turn: Turn, before: list[Message]) -> Iterator[Event]:
         try:
-            yield from self._turn(turn)
+            yield from self._recorded(self._turn(turn))
         except ContextFull:
             self.messages[:] = before
+            self._record()
             raise
+
+    def _recorded(self, turn: Iterator[Event]) -> Iterator[Event]:
+        """The events of a turn; what was said is on the disk before they are passed on."""
+        if self._recording:
+            self._recording.begin({**asdict(self.options), "tools": [tool.name for tool in self.tools]})
+        try:
+            for event in turn:
+                self._record(event)
+                complaint = self._recording.complaint() if self._recording else ""
+                warned = (Warned(complaint),) if complaint else ()
+                yield from (event, *warned) if isinstance(event, TurnStarted) else (*warned, event)
+        finally:
+            self._record()
+
+    def _record(self, event: Event | None = None) -> None:
+        """Keep what was said so far."""
+        if self._recording:
+            finished = event if isinstance(event, TurnFinished) else None
+            self._recording.keep(self.messages, lambda: _said(self._stream, ended=False), finished)
 
     def _turn(self, turn: Turn) -> Iterator[Event]:
         """Rounds of answering calls and asking the model; ContextFull only when nothing was generated."""
@@ -221,6 +263,7 @@ class Conversation:
         """Let the model say something and keep it; what it returns ends the turn, None when there are calls to run."""
         prompt = self.prompt(info)
         stream = ReplyStream(info, start=start_of(prompt), first_call=next_number(self.messages))
+        self._stream = stream
         try:
             for piece in self._generated(prompt, self._guidance(info, prompt), turn):
                 yield from stream.feed(piece)
@@ -231,7 +274,9 @@ class Conversation:
         finally:
             rest = stream.finish()
             turn.thought(stream.thought_tokens)
-            self._keep(stream, ended=turn.completion is not None and turn.completion.reason != "cancelled")
+            ended = turn.completion is not None and turn.completion.reason != "cancelled"
+            self.messages += _said(stream, ended=ended)
+            self._stream = None
         yield from (event for event in rest if not (turn.cancelled and isinstance(event, MalformedCall)))
         if turn.cancelled:
             self._cancel_calls()
@@ -250,19 +295,6 @@ class Conversation:
     def _generated(self, prompt: Sequence[Segment], guidance: Guidance, turn: Turn) -> Iterator[Piece]:
         sampling, max_tokens = self.options.sampling, self.options.max_tokens
         return turn.watch(self.engine.generate(prompt, sampling, max_tokens, turn.report, turn.cancel, guidance))
-
-    def _keep(self, stream: ReplyStream, *, ended: bool) -> None:
-        """Put the reply into the history, as far as it came; one that was cut off before its first word leaves nothing.
-
-        What was said before a call is a message of its own: in one message with the call, the template would put it
-        behind the results, and end the model's turn there.
-        """
-        calls = tuple(stream.calls)
-        if stream.text and calls:
-            self.messages.append(Message("assistant", stream.text, stream.thought))
-            self.messages.append(Message("assistant", tool_calls=calls))
-        elif ended or stream.text or stream.thought or calls:
-            self.messages.append(Message("assistant", stream.text, stream.thought, calls))
 
     def _ending(self, info: EngineInfo, turn: Turn, answer: str | None) -> Generator[Event, None, TurnFinished | None]:
         """How the turn ends after a reply; None when that was no answer but calls, with which it goes on."""
@@ -316,3 +348,19 @@ class Conversation:
         ending = yield from self._ending(info, turn, "")
         assert ending is not None, "only calls keep a turn going"
         yield ending
+
+
+def _said(stream: ReplyStream | None, *, ended: bool) -> list[Message]:
+    """A reply as messages, as far as it came; one that was cut off before its first word is none.
+
+    What was said before a call is a message of its own: in one message with the call, the template would put it
+    behind the results, and end the model's turn there.
+    """
+    if stream is None:
+        return []
+    calls = tuple(stream.calls)
+    if stream.text and calls:
+        return [Message("assistant", stream.text, stream.thought), Message("assistant", tool_calls=calls)]
+    if ended or stream.text or stream.thought or calls:
+        return [Message("assistant", stream.text, stream.thought, calls)]
+    return []

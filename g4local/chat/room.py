@@ -102,7 +102,7 @@ class Room:
 
     def take(self, change: Change) -> None:
         """Let the conversation go on with the changed history."""
-        self._talk.messages[:] = change.messages
+        self._talk.replace(change.messages)
 
     def _summary(self, cut: Cut, most: int) -> Summary:
         summarizer = Summarizer(self._talk.engine, self.info, most, self._report, self._cancel)

@@ -23,6 +23,7 @@ from g4local.cli.pull import pull
 from g4local.cli.quantize import quantize
 from g4local.cli.quants import quants
 from g4local.cli.run import run
+from g4local.cli.sessions import sessions
 from g4local.cli.show import show
 from g4local.core.errors import Cancelled, G4Error
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
+app.add_typer(sessions, name="sessions")
 
 
 def main() -> None:

@@ -3,18 +3,25 @@
 import sys
 from contextlib import ExitStack
 from threading import Event
+from typing import TYPE_CHECKING
 
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import Request, takes
+from g4local.cli.options import ChatRequest, Request, takes
+from g4local.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from g4local.chat.conversation import Conversation
 
 _PROMPT, _MORE = ">>> ", "... "
 _QUOTES = '"""'
 
 
-@takes(Request)
-def chat(request: Request) -> None:
+@takes(ChatRequest)
+def chat(request: ChatRequest) -> None:
     """Talk with a model; /help lists what can be typed."""
+    if not (request.model or request.go_on or request.session):
+        raise UsageError("There is no model named, and no session to go on with.", "g4local chat demo")
     converse(request)
 
 
@@ -31,9 +38,19 @@ def converse(request: Request) -> None:
             info = talk.load(bar.report, cancel)
         bar.stop()
         output.note(f"{info.name}, {info.context:,} tokens of context. /help lists commands, /bye leaves.")
+        if talk.messages:
+            output.note(f"Going on after {len(talk.messages)} messages; the last question was: {_last_question(talk)}")
         session = Session(talk, request, bar, cancel)
         while session.open and (text := _read()) is not None:
             session.take(text)
+        if talk.session:
+            output.note(f"Kept as session {talk.session}; g4local chat -c goes on with the last one.")
+
+
+def _last_question(talk: "Conversation") -> str:
+    from g4local.store.values import title_of
+
+    return title_of(next((message.text for message in reversed(talk.messages) if message.role == "user"), ""))
 
 
 def _read() -> str | None:

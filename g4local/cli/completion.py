@@ -44,6 +44,21 @@ def tools(incomplete: str) -> list[str]:
     return _beginning(incomplete, (tool.name for tool in available(Path())[0]))
 
 
+def sessions(incomplete: str) -> list[tuple[str, str]]:
+    """Ids of sessions, the newest first, with their titles; none where the store can't be used."""
+    from g4local.cli.output import printable
+    from g4local.core.errors import StoreError
+    from g4local.settings import paths
+    from g4local.store.store import Store
+
+    path = paths(environ).sessions
+    if not path.exists():
+        return []
+    with suppress(StoreError), Store(path) as store:
+        return [(each.id, printable(each.title)) for each in store.sessions() if each.id.startswith(incomplete)]
+    return []
+
+
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 

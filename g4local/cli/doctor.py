@@ -75,6 +75,7 @@ def _folders(places: Paths) -> dict[str, Json]:
         "snapshots": str(places.snapshots),
         "snapshot_files": len(snapshots),
         "snapshots_bytes": sum(snapshots),
+        "sessions": str(places.sessions),
         "free_disk_bytes": shutil.disk_usage(_existing(places.models)).free,
     }
 

@@ -90,13 +90,14 @@ def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None"
 
 
 def _gguf(path: Path, name: str) -> "Candidate":
-    from g4convert import gguf
+    from g4convert import shards
     from g4local import planner
     from g4local.backend.shape import MOST_LAYERS
     from g4local.cli.show import recipe_of
 
-    header = gguf.read(path, MOST_LAYERS)
-    return planner.of_gguf(header, name, recipe_of([header]))
+    files = shards.read(path, MOST_LAYERS)
+    whole = replace(files[0], tensors=tuple(tensor for file in files for tensor in file.tensors))
+    return planner.of_gguf(whole, name, recipe_of(files))
 
 
 def _fit(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> "Fit":

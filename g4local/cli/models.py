@@ -45,9 +45,9 @@ def ls(
 
 def _entry(model: "Model") -> dict[str, Json]:
     """What `ls` tells of a model; one that can't be read stays in the list, and is called so."""
-    from g4convert import gguf
+    from g4convert import gguf, shards
 
-    weights = [model.path] if model.kind == "gguf" else sorted(model.path.glob("*.safetensors"))
+    weights = shards.present(model.path) if model.kind == "gguf" else sorted(model.path.glob("*.safetensors"))
     nbytes = sum(file.stat().st_size for file in weights)
     modified = max(file.stat().st_mtime for file in weights)
     try:

@@ -12,7 +12,7 @@ from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import Constraint, LoadOptions, Sampling
 from g4local.chat.answers import schema
 from g4local.chat.conversation import Conversation, ConversationOptions
-from g4local.cli import output
+from g4local.cli import keeping, output
 from g4local.cli.approval import Approval
 from g4local.cli.options import Request
 from g4local.core.errors import UsageError
@@ -33,11 +33,30 @@ def conversation(
 ) -> Iterator[Conversation]:
     """A conversation with the model asked for, whose engine is closed at the end.
 
-    A checkpoint folder is converted first; the model itself is loaded with the first question. `announced`: tool calls
-    are on the screen already when the person is asked whether they may run.
+    It goes on with a session, or begins one, as the flags say. A checkpoint folder is converted first; the model itself
+    is loaded with the first question. `announced`: tool calls are on the screen already when the person is asked
+    whether they may run.
     """
-    tools = offered(request, warn)
-    options = ConversationOptions(
+    with keeping.opened(request, raw=raw) as kept:
+        request, recording = kept.request, kept.recording
+        tools = offered(request, warn)
+        options = _options(request, raw=raw)
+        approval = Approval(everything=request.yes, announced=announced, warn=warn, cancel=cancel)
+        with engine(request, report, cancel) as model:
+            if recording:
+                recording.settings.update(keeping.settings(request, model.path))
+            yield Conversation(
+                model,
+                tools=tools,
+                approve=approval.ask,
+                options=options,
+                messages=kept.messages,
+                recording=recording,
+            )
+
+
+def _options(request: Request, *, raw: bool) -> ConversationOptions:
+    return ConversationOptions(
         system=request.system,
         thinking=request.think,
         sampling=sampling(request),
@@ -47,9 +66,6 @@ def conversation(
         loop_guard=request.loop_guard,
         raw=raw,
     )
-    approval = Approval(everything=request.yes, announced=announced, warn=warn, cancel=cancel)
-    with engine(request, report, cancel) as model:
-        yield Conversation(model, tools=tools, approve=approval.ask, options=options)
 
 
 @contextmanager

@@ -34,6 +34,16 @@ Quant = Annotated[
         autocompletion=completion.quants,
     ),
 ]
+Continue = Annotated[bool, typer.Option("--continue", "-c", help="Go on with the last session.")]
+SessionId = Annotated[
+    str | None,
+    typer.Option(
+        "--session",
+        metavar="ID",
+        help="Go on with this session; the beginning of its id will do.",
+        autocompletion=completion.sessions,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 
 
@@ -199,6 +209,11 @@ class Request:
         typer.Option("--snapshots/--no-snapshots", help="Keep what was read on the disk, so that it goes on quickly."),
     ] = True
     quant: Quant = None
+    go_on: Continue = False
+    session: SessionId = None
+    save: Annotated[
+        bool, typer.Option("--save/--no-save", envvar="G4LOCAL_SAVE", help="Keep what is said as a session.")
+    ] = True
     stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
         False
     )
@@ -207,6 +222,20 @@ class Request:
     def constrained(self) -> bool:
         """Whether an answer must be of a certain form."""
         return any(each is not None for each in (self.schema, self.regex, self.grammar))
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest(Request):
+    """How `chat` is told so: a session that it goes on with knows its model."""
+
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="As of `run`; without it, that of the session that is gone on with.",
+            autocompletion=completion.models,
+        ),
+    ] = ""
 
 
 def takes(request: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

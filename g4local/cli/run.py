@@ -114,6 +114,7 @@ def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool)
             conversation(request, bar.report, cancel, raw=raw, announced=False, warn=warn) as talk,
         ):
             follow(talk.say(question, report=bar.report, cancel=cancel), show, outcome)
+            outcome.session = talk.session
     except G4Error as error:
         outcome.error = error
     result = _object(request, outcome)
@@ -129,7 +130,7 @@ def _object(request: Request, outcome: Outcome) -> dict[str, Json]:
     return {
         "schema": SCHEMA,
         "model": request.model,
-        "session": None,
+        "session": outcome.session,
         "text": outcome.text,
         "value": _value(request, outcome),
         "thought": outcome.thought,

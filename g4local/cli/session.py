@@ -154,7 +154,7 @@ class Session:
 
     def _clear(self, argument: str) -> None:
         """forget the conversation"""
-        self._talk.messages.clear()
+        self._talk.clear()
         output.note("The conversation is forgotten.")
 
     def _context(self, argument: str) -> None:

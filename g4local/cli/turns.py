@@ -40,6 +40,8 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     finished: TurnFinished | None = None
     error: G4Error | None = None
+    session: str | None = None
+    """The id of the session that the turn is kept in."""
 
     @property
     def exit_code(self) -> int:

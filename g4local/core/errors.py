@@ -12,6 +12,7 @@ G4Error                      1   anything that went wrong and is told in one sen
 ├── ContextFull              5   the conversation is longer than the context
 ├── NetworkError             7   what was to be downloaded can't be had
 ├── Busy                     1   another process is at it
+├── StoreError               1   the sessions on the disk can't be read or written
 ├── EngineError              1   llama.cpp refused or failed
 │   └── EngineDied               the child process that runs it ended
 └── Cancelled              130   the user stopped it
@@ -90,6 +91,10 @@ class NetworkError(G4Error):
 
 class Busy(G4Error):
     """Another process is doing the same just now."""
+
+
+class StoreError(G4Error):
+    """The sessions on the disk can't be read or written."""
 
 
 class EngineError(G4Error):

@@ -1,7 +1,8 @@
 """A program that loads a GGUF again and again, each time with other bytes in it, and tells what became of each load.
 
-`python -m tests.backend.survival FILE`: each line on stdin is a list of [offset, bytes in hex]; each line on stdout is
-"fine", an error, or how the process that loaded it died. FILE is changed and changed back.
+`python -m tests.backend.survival FILE`: each line on stdin is a list of [offset, bytes in hex], or null for FILE as it
+is then; each line on stdout is "fine", an error, or how the process that loaded it died. FILE is changed and changed
+back.
 """
 
 import json
@@ -24,7 +25,8 @@ SECONDS = 30
 
 def main(path: Path) -> None:
     for line in sys.stdin:
-        print(outcome(path, json.loads(line)), flush=True)
+        changes = json.loads(line)
+        print(loaded_in_a_fork(path) if changes is None else outcome(path, changes), flush=True)
 
 
 def outcome(path: Path, changes: list[tuple[int, str]]) -> str:
@@ -64,7 +66,7 @@ def loaded(path: Path) -> str:
         for sampling in (GREEDY, Sampling(seed=1)):
             list(engine.generate(chat("hello"), sampling, 2, silent))
     except G4Error as error:
-        return f"{type(error).__name__}: {error.message}"
+        return f"{type(error).__name__}: {error.message}".replace("\n", "⏎")
     return "fine"
 
 

@@ -77,6 +77,7 @@ def test_a_stream_ends_with_the_same_object(g4local: Run) -> None:
     assert lines[0]["type"] == "turn_started"
     for timed in (last, whole):
         timed.pop("timing")
+        assert len(timed.pop("session")) == 8
     assert last == whole
 
 

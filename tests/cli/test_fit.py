@@ -12,6 +12,7 @@ from g4local.core.progress import silent
 from tests import checkpoints
 from tests.cli.conftest import Run
 from tests.conftest import ROOT
+from tests.convert import rewriting
 
 
 def fitted(g4local: Run, *arguments: str) -> dict[str, object]:
@@ -50,6 +51,8 @@ def test_a_gguf_is_what_its_checkpoint_was_planned_to_be(g4local: Run, tmp_path:
     convert(ROOT / "g4local" / "demo", tmp_path / "m.gguf", "Q8_0", silent, Event(), Options(threads=1))
     planned, real = fitted(g4local, "demo"), fitted(g4local, str(tmp_path / "m.gguf"))
     assert planned["need"] == real["need"] and real["quant"] == "Q8_0"
+    first = rewriting.write(tmp_path / "m.gguf", tmp_path / "parts-{:05}-of-00002.gguf", parts=2)
+    assert fitted(g4local, str(first))["need"] == real["need"]
 
 
 @pytest.mark.parametrize(

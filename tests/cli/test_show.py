@@ -77,6 +77,19 @@ def test_parts_are_shown_as_one(g4local: Run, chain: Path, tmp_path: Path) -> No
     assert "one of 2 files" in told(g4local("show", str(tmp_path / "model-00002-of-00002.gguf")), 2)
 
 
+def test_parts_are_listed_as_one(
+    g4local: Run, environment: dict[str, str], chain: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(environment, "G4LOCAL_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    first = rewriting.write(chain, tmp_path / "models" / "model-{:05}-of-00003.gguf", parts=3)
+    listed = json.loads(g4local("ls", "--json").stdout)["models"]
+    assert [entry["name"] for entry in listed] == ["demo", first.stem]
+    assert listed[1]["bytes"] == sum(path.stat().st_size for path in first.parent.iterdir())
+    first.with_name("model-00002-of-00003.gguf").unlink()
+    assert g4local("ls", "-q").stdout.split() == ["demo", first.stem]
+
+
 def test_any_gguf_can_be_shown(g4local: Run, tmp_path: Path) -> None:
     path = tmp_path / "mmproj.gguf"
     file = oracle.GGUFWriter(path, "clip")

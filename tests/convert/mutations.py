@@ -55,6 +55,17 @@ def gguf(raw: bytes, start: int, random: Random) -> bytes:
     return bytes(changed)
 
 
+def gguf_data(raw: bytes, start: int, random: Random) -> bytes:
+    """A GGUF with damaged weights: infinite, no numbers, or noise."""
+    changed = bytearray(raw)
+    for _ in range(random.randint(1, 20)):
+        at = random.randrange(start, len(changed) - 64) // 4 * 4
+        length = random.choice([2, 4, 18, 64])
+        some = random.choice([b"\xff\xff\xff\x7f", b"\x00\x00\x80\x7f", b"\x80\x7f\x80\xff", b"\x00\x7c\x00\xfc"])
+        changed[at : at + length] = random.choice([random.randbytes(length), (some * 16)[:length]])
+    return bytes(changed)
+
+
 def _json_value(path: Path, random: Random) -> str:
     content = json.loads(path.read_bytes())
     told = _change(content, random)

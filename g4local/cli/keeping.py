@@ -1,0 +1,63 @@
+"""From the flags of `run` and `chat` to the session that a conversation goes on with, or begins."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from os import environ
+from pathlib import Path
+
+from g4local.chat.recording import Recording
+from g4local.cli.options import Request
+from g4local.core.errors import UsageError
+from g4local.core.messages import Message
+from g4local.library import DEMO
+from g4local.settings import paths
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a conversation begins with."""
+
+    request: Request
+    """The flags, with what the session knows where they say nothing."""
+    messages: Sequence[Message]
+    recording: Recording | None
+    """None where nothing is to be kept."""
+
+
+@contextmanager
+def opened(request: Request, *, raw: bool) -> Iterator[Opened]:
+    """The session that the flags ask for, or a new one; UsageError or StoreError when it can't be gone on with."""
+    going_on = request.go_on or request.session is not None
+    if request.go_on and request.session is not None:
+        raise UsageError("--continue goes on with the last session, --session with another.", "Give one of them.")
+    if raw:
+        if going_on:
+            raise UsageError("A raw prompt goes on with no session.", "Write all of it into the prompt.")
+        yield Opened(request, (), None)
+        return
+    recording = Recording(paths(environ).sessions)
+    try:
+        messages: Sequence[Message] = ()
+        if going_on:
+            request, messages = _gone_on_with(request, recording)
+        yield Opened(request, messages, recording if request.save else None)
+    finally:
+        recording.close()
+
+
+def settings(request: Request, gguf: Path) -> dict[str, str | None]:
+    """What a turn's settings say of the model: by a name that means the same from every folder, and its file."""
+    path = Path(request.model).expanduser()
+    name = str(path.absolute()) if request.model != DEMO and path.exists() else request.model
+    return {"model": name, "quant": request.quant, "file": gguf.name}
+
+
+def _gone_on_with(request: Request, recording: Recording) -> tuple[Request, Sequence[Message]]:
+    session, messages = recording.resume(request.session)
+    if not request.model:
+        if not session.setting("model"):
+            raise UsageError(f"Session {session.id} does not tell its model.", "Name one: g4local chat MODEL -c")
+        quant = request.quant or session.setting("quant") or None
+        request = replace(request, model=session.setting("model"), quant=quant)
+    return replace(request, system=request.system or session.setting("system")), messages

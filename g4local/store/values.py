@@ -1,0 +1,97 @@
+"""What the session store keeps, as values, and how rows of its tables become them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from g4local.core.messages import Json, Message, from_dict, to_dict
+
+_LONGEST_TITLE = 72
+UNTITLED = "untitled"
+
+STORED = "messages.id, messages.parent, messages.turn, messages.created, messages.text, messages.rest"
+"""The columns that `stored` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is known of a session without its messages."""
+
+    id: str
+    title: str
+    head: int | None
+    """The message that was said last; None when all was taken back."""
+    messages: int
+    """How many there are from the beginning to the head."""
+    settings: Mapping[str, Json]
+    """What the last turn was asked with; empty when that is not known."""
+    forked_from: str | None
+    created: float
+    """Seconds since 1970, as all times here."""
+    updated: float
+
+    def setting(self, name: str) -> str:
+        """A text of the last turn's settings; empty when there is none."""
+        value = self.settings.get(name)
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message where it is kept."""
+
+    id: int
+    parent: int | None
+    turn: int | None
+    created: float
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn was asked with and what came of it, so that it can be asked again."""
+
+    id: int
+    settings: Mapping[str, Json]
+    result: Mapping[str, Json] | None
+    """None where the turn broke off."""
+    created: float
+
+
+def title_of(text: str) -> str:
+    """A session's title from the first thing that was said: its first words, on one line."""
+    words = " ".join(text.split())
+    return (words if len(words) <= _LONGEST_TITLE else f"{words[: _LONGEST_TITLE - 1].rstrip()}…") or UNTITLED
+
+
+def storable(text: str) -> str:
+    """The text without what SQLite can't hold: halves of surrogate pairs, which names of files bring along."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def columns(message: Message) -> tuple[str, str, str]:
+    """A message's role, its words, and all else as JSON."""
+    entry = to_dict(message)
+    if isinstance(message.content, str):
+        del entry["content"]
+    return message.role, storable(message.text), json.dumps(entry)
+
+
+def stored(row: tuple[Any, ...]) -> Stored:
+    """The message in the columns of STORED."""
+    number, parent, turn, created, text, rest = row
+    entry = json.loads(rest)
+    return Stored(number, parent, turn, created, from_dict({"content": text, **entry}))
+
+
+def session(row: tuple[Any, ...]) -> Session:
+    """The session in a row of the store's query."""
+    name, title, head, depth, settings, forked_from, created, updated = row
+    return Session(name, title, head, depth, json.loads(settings or "{}"), forked_from, created, updated)
+
+
+def turn(row: tuple[Any, ...]) -> Turn:
+    """The turn in a row of its table."""
+    number, settings, result, created = row
+    return Turn(number, json.loads(settings), json.loads(result) if result else None, created)

@@ -1,0 +1,202 @@
+"""The conversations that are kept, from the command line."""
+
+import json
+import sys
+from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from g4local.cli import main
+from g4local.cli.completion import sessions as completed
+from g4local.core.messages import Message
+from g4local.store.store import Store
+from tests.cli.conftest import Finished, Run
+
+Command = Callable[..., Finished]
+GREEDY = ("--temp", "0", "-n", "12", "--seed", "1")
+HOSTILE = "\x1b[31mred\x07 \x9b2J\rover\u202e"
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command line in this process, in the test's own home."""
+
+    def run(*arguments: str) -> Finished:
+        monkeypatch.setattr(sys, "argv", ["g4local", *arguments])
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO()))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return Finished(arguments, code if isinstance(code, int) else 0, out, err)
+
+    return run
+
+
+def said(home: Path, *texts: str, title: str = "") -> str:
+    """A session in which these were said in turn by a user and a model."""
+    with Store(home / "sessions.db") as store, store.writing():
+        turn = store.begin_turn({"model": "demo", "system": "Be brief."})
+        session, head = store.start(title or texts[0]), None
+        for number, text in enumerate(texts):
+            message = Message("assistant" if number % 2 else "user", text)
+            head = store.append(session, head, message, turn=turn)
+        store.move_head(session, head)
+    return session
+
+
+def the_json(finished: Finished) -> dict[str, Any]:
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("\n") == 1
+    return dict(json.loads(finished.stdout))
+
+
+def test_run_is_kept_and_gone_on_with(
+    g4local: Run, command: Command, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("G4LOCAL_HOME", environment["G4LOCAL_HOME"])
+    first = json.loads(g4local("run", "demo", "hello", "--system", "Be brief.", "--json", *GREEDY).stdout)
+    second = json.loads(g4local("run", "demo", "And", "you?", "-c", "--json", *GREEDY).stdout)
+    assert first["session"] == second["session"]
+    assert second["usage"]["prompt"] > first["usage"]["prompt"] + 5
+    shown = the_json(command("sessions", "show", first["session"], "--json"))
+    assert [entry["message"]["role"] for entry in shown["messages"]] == ["user", "assistant"] * 2
+    assert shown["messages"][3]["message"]["content"] == second["text"]
+    assert {turn["settings"]["system"] for turn in shown["turns"]} == {"Be brief."}
+    assert [turn["result"]["seed"] for turn in shown["turns"]] == [1, 1]
+
+    third = json.loads(g4local("run", "demo", "Bye", "-c", "--no-save", "--json", *GREEDY).stdout)
+    assert third["session"] is None
+    assert third["usage"]["prompt"] > second["usage"]["prompt"]
+    assert the_json(command("sessions", "show", first["session"], "--json")) == shown
+
+    chat = g4local("chat", "--session", first["session"][:5], *GREEDY, stdin="More?\n/undo\n")
+    assert "Going on after 4 messages; the last question was: And you?" in chat.stderr
+    shown = the_json(command("sessions", "show", "--json"))
+    assert shown["id"] == first["session"]
+    assert (shown["message_count"], len(shown["messages"])) == (4, 6)
+    assert shown["head"] == shown["messages"][3]["id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("chat", "-c"), 2),
+        (("chat", "--session", "abc"), 2),
+        (("chat",), 2),
+        (("run", "demo", "hi", "-c", "--session", "abc"), 2),
+        (("run", "demo", "hi", "-c", "--raw"), 2),
+        (("sessions", "show"), 2),
+        (("sessions", "show", "nothing"), 2),
+        (("sessions", "rm"), 2),
+        (("sessions", "fork", "nothing"), 2),
+        (("sessions", "backup", "/nowhere/copy.db"), 2),
+        (("sessions", "search", "x"), 2),
+    ],
+)
+def test_nonsense_is_one_sentence_and_a_hint(command: Command, arguments: tuple[str, ...], code: int) -> None:
+    finished = command(*arguments)
+    assert [line.split(":")[0] for line in finished.stderr.splitlines()] == ["error", "hint"], finished.stderr
+    assert (finished.returncode, finished.stdout) == (code, "")
+
+
+def test_without_sessions_nothing_is_listed_and_nothing_is_made(command: Command, own_home: Path) -> None:
+    assert the_json(command("sessions", "ls", "--json")) == {"schema": "g4local.sessions.ls/1", "sessions": []}
+    assert list(own_home.iterdir()) == []
+
+
+def test_sessions_are_listed_found_forked_and_removed(command: Command, own_home: Path) -> None:
+    first, second = said(own_home, "about pelicans", "They fly."), said(own_home, "about herons", "They wait.")
+    listed = the_json(command("sessions", "ls", "--json"))["sessions"]
+    assert [(each["id"], each["title"], each["model"], each["message_count"]) for each in listed] == [
+        (second, "about herons", "demo", 2),
+        (first, "about pelicans", "demo", 2),
+    ]
+    assert command("sessions", "ls").stdout.splitlines()[1].split()[-3:] == ["demo", "about", "herons"]
+
+    hits = the_json(command("sessions", "search", "pelican", "--json"))["hits"]
+    assert [(hit["session"], hit["snippet"]) for hit in hits] == [(first, "about pelicans")]
+
+    forked = the_json(command("sessions", "fork", first, "--at", str(hits[0]["message"]), "--json"))
+    assert forked["forked_from"] == first
+    assert "They fly." not in command("sessions", "show", forked["session"]).stdout
+    assert "They fly." in command("sessions", "show", first).stdout
+
+    assert the_json(command("sessions", "rm", first, second, "--json"))["removed"] == [first, second]
+    assert [each["id"] for each in the_json(command("sessions", "ls", "--json"))["sessions"]] == [forked["session"]]
+    assert completed(forked["session"][:3]) == [(forked["session"], "about pelicans")]
+
+
+def test_branches_are_listed_by_their_ends(command: Command, own_home: Path) -> None:
+    session = said(own_home, "first", "One.")
+    with Store(own_home / "sessions.db") as store, store.writing():
+        store.append(session, store.path_to(store.find(session).head)[0].id, Message("assistant", "Another."))
+    lines = command("sessions", "show", session, "--branches").stdout.splitlines()
+    assert [line.split()[1:] for line in lines[1:]] == [["*", "Model", "One."], ["Model", "Another."]]
+
+
+@pytest.mark.parametrize("form", ["md", "json", "jsonl"])
+def test_sessions_are_exported(command: Command, own_home: Path, form: str) -> None:
+    texts = ("say ```this``` and\n# that", "````\ncode\n````")
+    session = said(own_home, *texts)
+    said(own_home, "another")
+    exported = command("sessions", "export", session, "--format", form).stdout
+    if form == "md":
+        assert exported.startswith("# say ```this``` and # that\n\n*")
+        assert all(text in exported for text in texts)
+    elif form == "json":
+        assert exported == command("sessions", "show", session, "--json").stdout
+    else:
+        assert json.loads(exported)["messages"] == [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": texts[0]},
+            {"role": "assistant", "content": texts[1]},
+        ]
+        everything = command("sessions", "export", "--all", "--format", form).stdout.splitlines()
+        assert [len(json.loads(line)["messages"]) for line in everything] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("ls",), ("show",), ("show", "--branches"), ("search", "red"), ("export", "--all"), ("rm", "ID")]
+)
+def test_what_was_said_cannot_steer_the_terminal(
+    command: Command, own_home: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    session = said(own_home, HOSTILE, f"red {HOSTILE}", title=HOSTILE)
+    with Store(own_home / "sessions.db") as store, store.writing():
+        turn = store.begin_turn({"model": HOSTILE})
+        store.move_head(session, store.append(session, store.find(session).head, Message("user", HOSTILE), turn=turn))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    finished = command("sessions", *(session if word == "ID" else word for word in arguments))
+    assert finished.returncode == 0
+    assert "red" in finished.stdout
+    assert not set(finished.stdout + finished.stderr) & set("\x1b\x07\x9b\r")
+
+
+def test_a_backup_is_told(command: Command, own_home: Path) -> None:
+    said(own_home, "hi")
+    told = the_json(command("sessions", "backup", str(own_home / "copy.db"), "--json"))
+    assert told["bytes"] == (own_home / "copy.db").stat().st_size
+
+
+def test_a_damaged_store_costs_no_answer(g4local: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    environment = {**environment, "G4LOCAL_SAVE": "1"}
+    store = Path(environment["G4LOCAL_HOME"]) / "sessions.db"
+    aside = store.rename(tmp_path / "aside") if store.exists() else None
+    try:
+        store.write_bytes(b"These are no sessions. " * 1000)
+        result = json.loads(g4local("run", "demo", "hello", "--json", *GREEDY).stdout)
+        assert result["text"]
+        assert result["session"] is None
+        assert "not saved" in result["warnings"][0]
+        finished = g4local("sessions", "ls")
+        assert (finished.returncode, finished.stdout) == (1, "")
+        assert str(store) in finished.stderr
+    finally:
+        store.unlink()
+        if aside:
+            aside.rename(store)
