@@ -26,9 +26,13 @@ class LlamaLog:
         llama.llama_log_set(self._callback, ctypes.c_void_p(None))
 
     def complaint(self) -> str:
-        """The most telling of the errors since the last `forget`, without the names of functions; empty for none."""
+        """The most telling of the errors since the last `forget`, without the names of functions; empty for none.
+
+        One line, whatever the names in a damaged file are.
+        """
         told = [re.sub(r"^\w+: ", "", line) for line in self._errors]
-        return next((re.sub(r"^error loading model: ", "", line) for line in told), "")
+        first = next((re.sub(r"^error loading model: ", "", line) for line in told), "")
+        return "".join(each if each.isprintable() else "\ufffd" for each in first)
 
     def forget(self) -> None:
         """Drop the errors so far."""

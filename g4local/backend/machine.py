@@ -29,6 +29,9 @@ from g4local.core.files import write_whole
 PROBE_SECONDS = 60
 """A probe that takes longer has not survived."""
 
+NO_PROBE = 75
+"""Exit code of a probe whose model can't be written (EX_TEMPFAIL)."""
+
 _FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)
 """Ends that a machine has, and not somebody who ended the child."""
 
@@ -71,6 +74,8 @@ class Facts:
     gpu_offload: bool
     """Whether this build can use a GPU."""
     devices: tuple[Device, ...]
+    sockets: int
+    """Sockets that its process has made or has open; loading and running a model needs none."""
 
 
 def facts(command: Sequence[str] = WORKER) -> Facts:
@@ -86,6 +91,7 @@ def facts(command: Sequence[str] = WORKER) -> Facts:
 def extra_buffers(cache: Path, command: Sequence[str] = WORKER) -> bool:
     """Whether repacked weights survive on this machine, from the folder of caches or by trying it.
 
+    Where no file can be written to try it with, they are not used, and it is tried again the next time.
     EngineError when llama.cpp dies without them, too.
     """
     file = cache / "start-probe.json"
@@ -94,6 +100,8 @@ def extra_buffers(cache: Path, command: Sequence[str] = WORKER) -> bool:
     if key in known:
         return known[key]
     repacked = _ask([*command, "--probe", "on"])
+    if repacked.returncode == NO_PROBE:
+        return False
     plain = repacked if repacked.returncode == 0 else _ask([*command, "--probe", "off"])
     if plain.returncode:
         hint = _REBUILD if -plain.returncode in _FAULTS else "Install g4local again."

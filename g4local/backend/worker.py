@@ -41,23 +41,33 @@ def main(arguments: Sequence[str]) -> None:
     _leave_out_the_package()
     requests, answers = _own_pipes()
     if arguments == ["--describe"]:
-        from g4local.backend.description import describe  # serving does not need it
-
-        os.write(answers, json.dumps(asdict(describe())).encode())
+        os.write(answers, json.dumps(_description()).encode())
     elif arguments == ["--constraint"]:
         from g4local.backend.grammar import complaint
 
         with os.fdopen(requests, "rb") as asked:
             os.write(answers, complaint(Constraint(**json.load(asked))).encode())
     elif arguments[:1] == ["--probe"]:
+        from g4local.backend.machine import NO_PROBE
         from g4local.backend.probe import run
 
         try:
             run(extra_buffers=arguments[1:] == ["on"])
         except G4Error as error:
             raise SystemExit(error.message) from error
+        except OSError as error:
+            raise SystemExit(NO_PROBE) from error
     else:
         _Worker(requests, answers).serve()
+
+
+def _description() -> Frame:
+    """What llama.cpp says of the machine, and how many sockets its process has made on the way."""
+    made: list[str] = []
+    sys.addaudithook(lambda event, arguments: made.append(event) if event == "socket.__new__" else None)
+    from g4local.backend.description import describe  # serving does not need it
+
+    return asdict(describe(made))
 
 
 def _leave_out_the_package() -> None:

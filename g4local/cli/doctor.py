@@ -2,9 +2,10 @@
 
 import platform
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from os import environ
 from pathlib import Path
+from textwrap import wrap
 
 import typer
 
@@ -17,6 +18,11 @@ from g4local.settings import Paths, paths
 SCHEMA = "g4local.doctor/1"
 """The name and version of the object that --json prints."""
 
+_WIDEST = 100
+_LABELS = {"extra_buffers": "start probe", "llama_cpp": "llama.cpp", "memory_bytes": "memory"}
+_LEFT_OUT = ("available_memory_bytes", "free_disk_bytes", "snapshot_files", "snapshots_bytes")
+"""Values that are told behind others."""
+
 
 def doctor(as_json: options.AsJson = False) -> None:
     """Check that models can run here, and say where everything lives."""
@@ -26,21 +32,21 @@ def doctor(as_json: options.AsJson = False) -> None:
     if as_json:
         output.json_line({"schema": SCHEMA, **checks})
     else:
-        output.fields(
-            {
-                name.removesuffix("_bytes").replace("_", " "): _text(name, value)
-                for name, value in checks.items()
-                if value is not None
-            }
-        )
+        _print(checks)
     if checks["error"]:
         raise typer.Exit(EngineError.exit_code)
 
 
 def _machine() -> dict[str, Json]:
-    from g4local.backend import machine
+    from g4local.backend import machine, ram
 
-    return {"processor": machine.processor(), "threads": machine.threads()}
+    memory = ram.memory()
+    return {
+        "processor": machine.processor(),
+        "threads": machine.threads(),
+        "memory_bytes": memory.total if memory else None,
+        "available_memory_bytes": memory.available if memory else None,
+    }
 
 
 def _engine(places: Paths) -> dict[str, Json]:
@@ -60,6 +66,7 @@ def _engine(places: Paths) -> dict[str, Json]:
         "gpu_offload": facts.gpu_offload,
         "devices": [dict(asdict(device)) for device in facts.devices],
         "extra_buffers": extra_buffers,
+        "sockets": facts.sockets,
         "tuned_models": tuning.count(places.cache),
         "error": None,
     }
@@ -67,16 +74,12 @@ def _engine(places: Paths) -> dict[str, Json]:
 
 def _folders(places: Paths) -> dict[str, Json]:
     snapshots = [path.stat().st_size for path in places.snapshots.rglob("*") if path.is_file()]
+    names = [field.name for field in fields(places)]
     return {
-        "models": str(places.models),
-        "converted": str(places.converted),
-        "cache": str(places.cache),
-        "logs": str(places.logs),
-        "snapshots": str(places.snapshots),
+        **{name: str(getattr(places, name)) for name in names},
         "snapshot_files": len(snapshots),
         "snapshots_bytes": sum(snapshots),
-        "sessions": str(places.sessions),
-        "free_disk_bytes": shutil.disk_usage(_existing(places.models)).free,
+        "free_disk_bytes": {name: shutil.disk_usage(_existing(getattr(places, name))).free for name in names},
     }
 
 
@@ -85,15 +88,46 @@ def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.parent)
 
 
-def _text(key: str, value: Json) -> str:
+def _print(checks: dict[str, Json]) -> None:
+    shown = {name: value for name, value in checks.items() if value is not None and name not in _LEFT_OUT}
+    labels = {name: _LABELS.get(name, name.replace("_", " ")) for name in shown}
+    width = max(map(len, labels.values())) + 2
+    for name, value in shown.items():
+        lines = wrap(_text(name, value, checks), _WIDEST - width, break_long_words=False, break_on_hyphens=False)
+        for label, line in zip([labels[name], *[""] * len(lines)], lines, strict=False):
+            output.line(f"{label:<{width}}{line}")
+
+
+def _text(name: str, value: Json, checks: dict[str, Json]) -> str:
+    free = checks["free_disk_bytes"]
+    assert isinstance(free, dict)
+    match name, value:
+        case "extra_buffers", bool():
+            return f"repacked weights {'run' if value else 'fault, so they are off'} here"
+        case "sockets", int():
+            return f"{value or 'none'} opened by llama.cpp's process"
+        case "memory_bytes", int():
+            return f"{_bytes(value)}, {_bytes(checks['available_memory_bytes'])} of it free for models"
+        case "snapshots", str():
+            files, nbytes = checks["snapshot_files"], checks["snapshots_bytes"]
+            return f"{value} ({files} files, {_bytes(nbytes)}; {_bytes(free[name])} free)"
+        case _, str() if name in free:
+            return f"{value} ({_bytes(free[name])} free)"
+        case _:
+            return _plain(value)
+
+
+def _plain(value: Json) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
-        case int() if key.endswith("bytes"):
-            return output.human_bytes(value)
         case list():
-            return ", ".join(_text(key, item) for item in value) or "none"
-        case {"name": name, "description": description, "free_bytes": int(free), "total_bytes": int(total)}:
-            return f"{name} ({description}, {output.human_bytes(free)} of {output.human_bytes(total)} free)"
+            return ", ".join(map(_plain, value)) or "none"
+        case {"name": name, "description": description, "free_bytes": free, "total_bytes": total}:
+            return f"{name} ({description}, {_bytes(free)} of {_bytes(total)} free)"
         case _:
             return str(value)
+
+
+def _bytes(value: Json) -> str:
+    return output.human_bytes(value) if isinstance(value, int) else "unknown"

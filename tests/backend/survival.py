@@ -66,7 +66,8 @@ def loaded(path: Path) -> str:
         for sampling in (GREEDY, Sampling(seed=1)):
             list(engine.generate(chat("hello"), sampling, 2, silent))
     except G4Error as error:
-        return f"{type(error).__name__}: {error.message}".replace("\n", "⏎")
+        told = f"{type(error).__name__}: {error.message}"
+        return "".join(each if each.isprintable() else "⏎" for each in told)
     return "fine"
 
 

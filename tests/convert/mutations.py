@@ -55,6 +55,26 @@ def gguf(raw: bytes, start: int, random: Random) -> bytes:
     return bytes(changed)
 
 
+def gguf_tensors(raw: bytes, start: int, random: Random) -> bytes:
+    """A GGUF with damage in what it says of its tensors: their names, shapes, types and places end the header."""
+    begin = start - 60 * struct.unpack_from("<Q", raw, 8)[0]
+    changed = bytearray(raw)
+    for _ in range(random.randint(1, 3)):
+        at = random.randrange(begin, start - 8)
+        small = random.choice([*range(42), 64, 128, 256, 4096, *EXTREMES])
+        kind = random.randrange(4)
+        if kind == 0:
+            changed[at] ^= 1 << random.randrange(8)
+        elif kind == 1:
+            changed[at] = small % 256
+        elif kind == 2:
+            changed[at : at + 8] = struct.pack("<Q", small)
+        else:
+            other = random.randrange(begin, start - 60)
+            changed[at : at + 24] = changed[other : other + 24]
+    return bytes(changed[: len(raw)])
+
+
 def gguf_data(raw: bytes, start: int, random: Random) -> bytes:
     """A GGUF with damaged weights: infinite, no numbers, or noise."""
     changed = bytearray(raw)

@@ -1,0 +1,97 @@
+"""A model runs where no socket can be made, and on a disk that takes nothing more."""
+
+import json
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PROGRAM, Run
+
+NO_SOCKETS = """
+import sys
+
+def forbid(event, arguments):
+    if event.startswith("socket."):
+        raise OSError(f"{event} is forbidden")
+
+sys.addaudithook(forbid)
+"""
+QUESTION = ("run", "demo", "What is g4local?", "--temp", "0", "-n", "8")
+
+
+@pytest.fixture(scope="module")
+def answer(g4local: Run) -> str:
+    """What is answered where everything is allowed; the model is converted and the machine known after it."""
+    return g4local(*QUESTION).stdout
+
+
+def test_a_model_is_converted_loaded_and_run_without_a_socket(
+    environment: dict[str, str], tmp_path: Path, answer: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(NO_SOCKETS)
+    places = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])
+    without = {**environment, "PYTHONPATH": places, "G4LOCAL_HOME": str(tmp_path / "home")}
+    check = subprocess.run(
+        [PROGRAM[0], "-c", "import socket; socket.socket()"], env=without, capture_output=True, text=True, check=False
+    )
+    assert "socket.__new__ is forbidden" in check.stderr
+    done = subprocess.run([*PROGRAM, *QUESTION], env=without, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == answer and done.returncode in (0, 6), done.stderr
+
+
+def test_doctor_counts_the_sockets_of_llama_cpp(g4local: Run) -> None:
+    assert json.loads(g4local("doctor", "--json").stdout)["sockets"] == 0
+    assert "none opened" in g4local("doctor").stdout
+
+
+def test_doctor_fits_into_100_columns_beside_its_longest_path(g4local: Run, environment: dict[str, str]) -> None:
+    home = environment["G4LOCAL_HOME"]
+    for line in g4local("doctor").stdout.splitlines():
+        assert len(line) <= 100 or home in line
+
+
+def fill() -> None:
+    """Let no file take another byte, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+@pytest.mark.parametrize("command", ["run", "chat"])
+def test_an_answer_is_given_although_no_file_takes_another_byte(
+    command: str, environment: dict[str, str], answer: str
+) -> None:
+    """Logs, caches and snapshots can't be written."""
+    arguments = QUESTION if command == "run" else ("chat", "demo", *QUESTION[3:])
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        input="What is g4local?\n/bye\n" if command == "chat" else None,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=fill,
+        check=False,
+    )
+    assert done.stdout == answer, done.stderr
+    assert done.returncode in (0, 6) and "Traceback" not in done.stderr
+
+
+def test_the_first_run_of_all_answers_on_a_full_disk_too(
+    environment: dict[str, str], tmp_path: Path, answer: str
+) -> None:
+    """The start probe has no file to try with then, so it does without repacked weights."""
+    [model] = Path(environment["G4LOCAL_HOME"]).glob("cache/converted/demo-*.gguf")
+    fresh = {**environment, "G4LOCAL_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [*PROGRAM, "run", str(model), *QUESTION[2:]],
+        env=fresh,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=fill,
+        check=False,
+    )
+    assert done.stdout and done.returncode in (0, 6), done.stderr
+    assert not list(tmp_path.rglob("start-probe*"))
