@@ -155,6 +155,44 @@ def export(
             printed[form](transcript.read(store, session))
 
 
+@sessions.command(name="import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, or folders of LM Studio's.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Take in conversations of LM Studio, llm (logs.db), ChatGPT (its export) or g4local (json); once each."""
+    from g4local.store import imports
+    from g4local.store.store import Store
+
+    added: list[Json] = []
+    failed: list[Json] = []
+    known = left_out = 0
+    chosen = imports.files(files)
+    with Store(paths(environ).sessions) as store:
+        for file in chosen:
+            try:
+                for found in imports.read(file):
+                    session = imports.add(store, found) if found.nodes else None
+                    known += session is None
+                    if session is not None:
+                        left_out += found.left_out
+                        entry: dict[str, Json] = {"id": session, "title": store.find(session).title}
+                        added.append({**entry, "message_count": len(found.nodes)})
+            except UsageError as error:
+                if len(chosen) == 1:
+                    raise
+                output.warning(error.message)
+                failed.append(str(file))
+    if left_out:
+        output.warning(f"{left_out} parts that are no text (images, files, what tools did) were left out.")
+    if as_json:
+        counts: dict[str, Json] = {"known": known, "left_out": left_out, "failed": failed}
+        output.json_line({"schema": "g4local.sessions.import/1", "imported": added, **counts})
+    else:
+        output.line(f"imported {len(added)} sessions; {known} are here already or are empty")
+    raise typer.Exit(1 if failed else 0)
+
+
 @sessions.command()
 def rm(names: Ids = None, as_json: options.AsJson = False) -> None:
     """Remove sessions for good; what forks share with them stays."""

@@ -130,9 +130,11 @@ class Store:
             session = self.find(session.id)
         return session
 
-    def start(self, title: str, *, forked_from: str | None = None, source: str | None = None) -> str:
+    def start(
+        self, title: str, *, forked_from: str | None = None, source: str | None = None, created: float = 0
+    ) -> str:
         """Begin a session, inside `writing`; its id."""
-        now = time()
+        now = created or time()
         query = """INSERT INTO sessions (id, title, forked_from, source, created, updated) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT (id) DO NOTHING"""
         for _ in range(_ID_TRIES):

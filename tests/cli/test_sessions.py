@@ -96,6 +96,7 @@ def test_run_is_kept_and_gone_on_with(
         (("sessions", "fork", "nothing"), 2),
         (("sessions", "backup", "/nowhere/copy.db"), 2),
         (("sessions", "search", "x"), 2),
+        (("sessions", "import", "nothing"), 2),
     ],
 )
 def test_nonsense_is_one_sentence_and_a_hint(command: Command, arguments: tuple[str, ...], code: int) -> None:
@@ -175,6 +176,34 @@ def test_what_was_said_cannot_steer_the_terminal(
     assert finished.returncode == 0
     assert "red" in finished.stdout
     assert not set(finished.stdout + finished.stderr) & set("\x1b\x07\x9b\r")
+
+
+def test_conversations_of_other_programs_are_taken_in_once(command: Command, own_home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "conversations"
+    folder.mkdir()
+    content = [{"type": "text", "text": HOSTILE}, {"type": "file"}]
+    conversation = {"name": HOSTILE, "messages": [{"versions": [{"role": "user", "content": content}]}]}
+    (folder / "1.conversation.json").write_text(json.dumps(conversation), encoding="utf-8")
+    first = the_json(command("sessions", "import", str(folder), "--json"))
+    assert [entry["title"] for entry in first["imported"]] == [" ".join(HOSTILE.split())]
+    assert (first["known"], first["left_out"], first["failed"]) == (0, 1, [])
+    assert the_json(command("sessions", "import", str(folder), "--json"))["known"] == 1
+
+    (folder / "0.conversation.json").write_text("{", encoding="utf-8")
+    finished = command("sessions", "import", str(folder))
+    assert finished.returncode == 1
+    assert finished.stdout == "imported 0 sessions; 1 are here already or are empty\n"
+    assert "0.conversation.json can't be read" in finished.stderr
+
+
+def test_a_session_without_a_model_asks_for_one(command: Command, own_home: Path, tmp_path: Path) -> None:
+    said(own_home, "hi")
+    with Store(own_home / "sessions.db") as store, store.writing():
+        session = store.start("hello")
+        store.move_head(session, store.append(session, None, Message("user", "hello")))
+    finished = command("chat", "-c")
+    assert finished.returncode == 2
+    assert "does not tell its model" in finished.stderr
 
 
 def test_a_backup_is_told(command: Command, own_home: Path) -> None:
