@@ -14,13 +14,17 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from threading import Event
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from g4local import __version__, catalog, pins
-from g4local.core.errors import BadGguf, Busy, Cancelled, G4Error, ModelNotFound, UsageError
+from g4local.core import foreign
+from g4local.core.errors import BadCheckpoint, BadGguf, Busy, Cancelled, G4Error, ModelNotFound, UsageError
 from g4local.core.files import write_whole
 from g4local.core.progress import Progress, Report
 from g4local.settings import Paths
+
+if TYPE_CHECKING:
+    from g4convert.gguf import Gguf
 
 DEMO = "demo"
 DEFAULT_RECIPE = "Q4_K_M"
@@ -34,7 +38,12 @@ _LONGEST_NAME = 80
 """Characters of a name that are repeated in an error."""
 _WAIT_SECONDS = 0.2
 
-_PARTS = ("clip", "gemma4-assistant")
+DRAFTER_RECIPE = "Q8_0"
+"""A drafter is small, and each wrong guess costs more than its bits."""
+
+_ASSISTANT = "gemma4-assistant"
+_EMBEDDING = "token_embd.weight"
+_PARTS = ("clip", _ASSISTANT)
 """Architectures that only see and hear, or only draft, for the model that they lie beside."""
 
 Stamp = list[int | str]
@@ -100,19 +109,23 @@ def left_over(paths: Paths) -> list[Path]:
     return [path for path in sorted(paths.models.glob("*.part")) if path.is_file() and not _is_locked(path)]
 
 
-def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel: Event) -> Path:
+def gguf(
+    model: Model, recipe: str | None, paths: Paths, report: Report, cancel: Event, *, drafter: bool = False
+) -> Path:
     """The model's GGUF; a checkpoint is converted first, unless that was done before.
 
     `recipe` is for checkpoints only: UsageError for an unknown one, and for a GGUF, which is quantized already.
+    BadCheckpoint for an assistant's folder where no `drafter` is wanted, and for another one where one is.
     Waits while another process converts the same checkpoint.
     """
     if model.kind == "gguf":
         if recipe:
             raise UsageError(f"{model.path} is a GGUF already and is run as it is.", "Leave out --quant.")
         return model.path
-    recipe = (recipe or model.recipe).upper()
+    recipe = (recipe or (DRAFTER_RECIPE if drafter else model.recipe)).upper()
     target = _converted(model, recipe, paths, report, cancel)
     while not _is_whole(target):
+        _expect(model, drafter=drafter)
         from g4convert.convert import convert  # brings numpy
 
         _make_folder(target.parent)
@@ -123,6 +136,23 @@ def gguf(model: Model, recipe: str | None, paths: Paths, report: Report, cancel:
             if cancel.wait(_WAIT_SECONDS):
                 raise Cancelled("Stopped.") from None
     return target
+
+
+def drafter(model: Path) -> Path | None:
+    """The GGUF of an assistant that lies beside a model and is made for one of its width and vocabulary.
+
+    The smallest where there are some; None without any.
+    """
+    from g4convert.gguf import architecture, read
+
+    beside = [path for path in model.parent.glob("*.gguf") if architecture(path) == _ASSISTANT]
+    with suppress(G4Error):  # a file that can't be read is told of when it is loaded
+        wanted = _measures(read(model, longest=0), "gemma4.embedding_length") if beside else None
+        for path in sorted(beside, key=lambda path: (path.stat().st_size, path.name)):
+            with suppress(G4Error):
+                if _measures(read(path, longest=0), f"{_ASSISTANT}.embedding_length_out") == wanted:
+                    return path
+    return None
 
 
 @contextmanager
@@ -230,6 +260,25 @@ def _is_locked(path: Path) -> bool:
     except OSError:
         pass  # a file system without locks
     return False
+
+
+def _expect(model: Model, *, drafter: bool) -> None:
+    """BadCheckpoint for a folder of the wrong kind, before it is converted."""
+    from g4convert import architectures, checkpoint
+
+    if architectures.is_drafter(checkpoint.read(model.path).config) == drafter:
+        return
+    if drafter:
+        raise BadCheckpoint(
+            f"{model.path} holds no drafter.", "Give an -assistant checkpoint, or the GGUF that g4local makes of it."
+        )
+    raise foreign.drafter(model.path)
+
+
+def _measures(header: "Gguf", key: str) -> tuple[object, list[tuple[int, ...]]]:
+    """A width, and the numbers of tokens in a vocabulary."""
+    width = header.keys.get(key)
+    return width and width.data, [tuple(tensor.dims[1:]) for tensor in header.tensors if tensor.name == _EMBEDDING]
 
 
 def _make_folder(folder: Path) -> None:

@@ -34,6 +34,8 @@ class Candidate:
     name: str
     quant: str
     model: Model
+    drafter: int = 0
+    """Bytes of the assistant that drafts for it."""
 
 
 def resources() -> Resources:
@@ -55,11 +57,13 @@ def of_gguf(header: Gguf, name: str, quant: str) -> Candidate:
 
 
 def of_checkpoint(folder: Path, name: str, quant: str) -> Candidate:
-    """A checkpoint as it would be converted; the errors of `convert.plan`."""
+    """A checkpoint as it would be converted; BadCheckpoint for a drafter's, and the errors of `convert.plan`."""
     from g4convert import checkpoint, convert, recipes, spec
 
     mix = recipes.find(quant)
     numbers, plan = convert.planned(checkpoint.read(folder), mix)
+    if numbers.drafts_for:
+        raise foreign.drafter(folder)
     tensors = [(tensor.name, tensor.rows, tensor.nbytes) for tensor in plan.tensors]
     return Candidate(name, quant, _model(spec.keys(numbers, mix.file_type), tensors))
 

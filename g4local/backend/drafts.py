@@ -10,8 +10,8 @@ from typing import Literal, Protocol
 
 from g4local.backend.shape import Shape
 
-DraftKind = Literal["auto", "ngram", "off"]
-"""What drafts."""
+DraftKind = Literal["auto", "ngram", "mtp", "off"]
+"""What drafts: an assistant if there is one, what was said before, an assistant in any case, nothing."""
 MOST = 7
 """Most drafts of one batch; llama.cpp's kernels take rows by fours, and the last token is one of them."""
 

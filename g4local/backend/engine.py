@@ -36,6 +36,8 @@ class LoadOptions:
     """llama.cpp's repacked weights: faster, but some machines fault in them; None takes what the start probe found."""
     draft: DraftKind = "auto"
     """What guesses the tokens that come next, so that several can be checked at once; it changes no answer."""
+    drafter: Path | None = None
+    """The GGUF of an assistant. With `auto`, one that can't be used is only a warning."""
     force: bool = False
     """Load it even if there seems to be too little memory."""
     snapshots: Path | None = None
@@ -122,6 +124,8 @@ class EngineInfo:
     """True for E2B and E4B, whose template differs."""
     template: str = field(default="", repr=False)
     """The chat template inside the file; ours is used, this one only tells the file's age."""
+    warnings: tuple[str, ...] = ()
+    """What is not as it was wished when it was loaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,12 +59,12 @@ def resources(devices: Sequence[Device]) -> Resources:
     return Resources(there.available if there else None, gpus, shared)
 
 
-def settle(options: LoadOptions, model: Model, resources: Resources) -> Fit:
-    """How to load a model with these options on this machine.
+def settle(options: LoadOptions, model: Model, resources: Resources, drafter: int = 0) -> Fit:
+    """How to load a model with these options, and a drafter of so many bytes, on this machine.
 
     UsageError for options that the model can't have, DoesNotFit when there is too little memory.
     """
-    result = fit(model, setting(options, model, resources), resources, options.gpu_layers)
+    result = fit(model, setting(options, model, resources, drafter), resources, options.gpu_layers)
     if result.verdict == "no" and not options.force:
         raise DoesNotFit(
             _too_much(options, result, resources), f"{way_out(result, model, resources, options.gpu_layers)} {_FORCE}"
@@ -107,7 +107,7 @@ def largest_context(model: Model, setting: Setting, resources: Resources, gpu_la
     return least * CONTEXT_STEP
 
 
-def setting(options: LoadOptions, model: Model, resources: Resources) -> Setting:
+def setting(options: LoadOptions, model: Model, resources: Resources, drafter: int = 0) -> Setting:
     """The setting that the options mean; UsageError when the model can't have it."""
     if options.kv_type not in kv_types(model):
         raise UsageError(
@@ -115,7 +115,7 @@ def setting(options: LoadOptions, model: Model, resources: Resources) -> Setting
         )
     trained = model.shape.trained_context
     outputs = 1 if options.draft == "off" else 1 + drafts.MOST
-    whole = Setting(trained, options.kv_type, lazy(options.lazy_ple, model, resources), outputs)
+    whole = Setting(trained, options.kv_type, lazy(options.lazy_ple, model, resources), outputs, drafter)
     if options.context == "max":
         largest = largest_context(model, whole, resources, options.gpu_layers)
         return replace(whole, context=largest or min(SMALLEST_CONTEXT, memory.padded(trained)))
@@ -165,11 +165,7 @@ def way_out(result: Fit, model: Model, resources: Resources, gpu_layers: int | N
     """What would fit: fewer layers on the GPU, a shorter context, smaller keys and values, or another model."""
     if result.need.device > placement.room(resources.gpus):
         return "Leave out --gpu-layers, which takes as many as fit."
-    changes = [("", result.setting)]
-    if model.weights.table and not result.setting.lazy:
-        changes.append((" with --lazy-ple on", replace(result.setting, lazy=True)))
-    if result.setting.kv_type == "f16" and "q8_0" in kv_types(model):
-        changes.append((" with --kv-type q8_0", replace(result.setting, kv_type="q8_0")))
+    changes = _changes(result.setting, model)
     for words, changed in changes:
         if fit(model, changed, resources, gpu_layers).verdict == "yes":
             return f"It fits{words}."
@@ -179,3 +175,15 @@ def way_out(result: Fit, model: Model, resources: Resources, gpu_layers: int | N
         if context >= least:
             return f"Up to --ctx {context} fits{words}."
     return "Free some memory, or take a smaller quantization or model (see g4local fit)."
+
+
+def _changes(setting: Setting, model: Model) -> list[tuple[str, Setting]]:
+    """Settings that may need less, and how they are asked for."""
+    changes = [("", setting)]
+    if model.weights.table and not setting.lazy:
+        changes.append((" with --lazy-ple on", replace(setting, lazy=True)))
+    if setting.drafter:
+        changes.append((" with --draft ngram", replace(setting, drafter=0)))
+    if setting.kv_type == "f16" and "q8_0" in kv_types(model):
+        changes.append((" with --kv-type q8_0", replace(setting, kv_type="q8_0")))
+    return changes

@@ -61,13 +61,14 @@ def decode(line: bytes) -> Frame:
 
 def options(value: LoadOptions) -> Frame:
     """Load options as JSON."""
-    return {**asdict(value), "path": str(value.path), "snapshots": value.snapshots and str(value.snapshots)}
+    paths = {name: path and str(path) for name, path in (("drafter", value.drafter), ("snapshots", value.snapshots))}
+    return {**asdict(value), "path": str(value.path), **paths}
 
 
 def options_from(entry: Frame) -> LoadOptions:
     """The load options that JSON means."""
-    folder = entry["snapshots"]
-    return LoadOptions(**{**entry, "path": Path(entry["path"]), "snapshots": folder and Path(folder)})
+    paths = {name: entry[name] and Path(entry[name]) for name in ("path", "drafter", "snapshots")}
+    return LoadOptions(**{**entry, **paths})
 
 
 def sampling(value: Sampling) -> Frame:
@@ -107,7 +108,8 @@ def info(value: EngineInfo) -> Frame:
 
 def info_from(entry: Frame) -> EngineInfo:
     """What is known of a model, from JSON."""
-    return EngineInfo(**{**entry, "path": Path(entry["path"]), "end_tokens": frozenset(entry["end_tokens"])})
+    sets = {"end_tokens": frozenset(entry["end_tokens"]), "warnings": tuple(entry["warnings"])}
+    return EngineInfo(**{**entry, "path": Path(entry["path"]), **sets})
 
 
 def progress(value: Progress) -> Frame:

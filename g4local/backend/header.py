@@ -4,6 +4,7 @@ llama.cpp checks much of a file, but trusts these numbers; a wrong one is an ass
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +55,16 @@ class Header:
 
 def read(path: Path) -> Header:
     """A file's header; ModelNotFound or BadGguf when it can't be run, with the reason."""
+    with opened(path) as gguf:
+        return _checked(path, gguf)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[ggml.Gguf]:
+    """A file's keys and tensors; ModelNotFound or BadGguf when it has none."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(MAGIC))
-            nbytes = file.seek(0, 2)
     except FileNotFoundError as error:
         raise ModelNotFound(f"There is no file {path}.", "g4local ls lists the models here.") from error
     except OSError as error:
@@ -68,17 +75,22 @@ def read(path: Path) -> Header:
     with ggml.opened(path) as file_keys:
         if file_keys is None:
             raise BadGguf(f"{path} is damaged: {listen().complaint() or 'its header ends too early'}.", _AGAIN)
-        return _checked(path, file_keys, nbytes)
+        yield file_keys
 
 
-def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
+def check_whole(path: Path, gguf: ggml.Gguf) -> None:
+    """BadGguf for a file that has no weights, or not all of them."""
+    if not gguf.shapes():
+        raise BadGguf(f"{path} holds no weights.", "It is only a vocabulary; " + _AGAIN[0].lower() + _AGAIN[1:])
+    if (missing := gguf.nbytes() - path.stat().st_size) > 0:
+        raise BadGguf(f"{path} is cut off: {missing} bytes are missing.", _AGAIN)
+
+
+def _checked(path: Path, gguf: ggml.Gguf) -> Header:
     architecture = gguf.text("general.architecture") or ""
     if architecture != ARCHITECTURE:
         raise foreign.refused(path, architecture, gguf.text("general.type"))
-    if not gguf.shapes():
-        raise BadGguf(f"{path} holds no weights.", "It is only a vocabulary; " + _AGAIN[0].lower() + _AGAIN[1:])
-    if (missing := gguf.nbytes() - nbytes) > 0:
-        raise BadGguf(f"{path} is cut off: {missing} bytes are missing.", _AGAIN)
+    check_whole(path, gguf)
     if fault := next(_faults(gguf), ""):
         raise BadGguf(f"{path} contradicts itself: {fault}.", _AGAIN)
     return Header(
@@ -93,53 +105,53 @@ def _checked(path: Path, gguf: ggml.Gguf, nbytes: int) -> Header:
 
 def _faults(gguf: ggml.Gguf) -> Iterator[str]:
     """What llama.cpp would not survive or would make nonsense of, one sentence each; only the first is reliable."""
-    layers = _whole(gguf, "block_count")
+    layers = whole(gguf, "block_count")
     if len(layers) != 1 or not 0 < layers[0] <= MOST_LAYERS:
         yield f"it has {gguf.number(f'{ARCHITECTURE}.block_count')} layers"
     for key in ("attention.head_count", "attention.head_count_kv", "feed_forward_length"):
-        values = _whole(gguf, key)
+        values = whole(gguf, key)
         if len(values) not in (1, layers[0]) or min(values) <= 0:
             yield f"{key} is {gguf.numbers(f'{ARCHITECTURE}.{key}')}, for {layers[0]} layers"
-    yield from _number_faults(gguf)
+    yield from number_faults(gguf, ARCHITECTURE)
     yield from _shared_faults(gguf, layers[0])
-    yield from _expert_faults(gguf)
-    yield from _head_size_faults(gguf)
-    yield from _shape_faults(gguf, layers[0])
-
-
-def _number_faults(gguf: ggml.Gguf) -> Iterator[str]:
-    """Numbers that are wrong by themselves."""
-    for key, (low, high) in _RANGES.items():
-        value = gguf.number(f"{ARCHITECTURE}.{key}")
-        if value is not None and not low <= value <= high:
-            yield f"{key} is {value}"
-    if not _whole(gguf, "context_length"):
-        yield "its context has no length"
     for key in _NEVER:
         if value := gguf.number(f"{ARCHITECTURE}.{key}"):
             yield f"{key} is {value}, which no Gemma 4 has"
-    scaling = gguf.text(f"{ARCHITECTURE}.rope.scaling.type")
+    yield from _expert_faults(gguf)
+    yield from head_size_faults(gguf, ARCHITECTURE)
+    yield from _shape_faults(gguf, layers[0])
+
+
+def number_faults(gguf: ggml.Gguf, architecture: str) -> Iterator[str]:
+    """Numbers that are wrong by themselves."""
+    for key, (low, high) in _RANGES.items():
+        value = gguf.number(f"{architecture}.{key}")
+        if value is not None and not low <= value <= high:
+            yield f"{key} is {value}"
+    if not whole(gguf, "context_length", architecture):
+        yield "its context has no length"
+    scaling = gguf.text(f"{architecture}.rope.scaling.type")
     if scaling is not None and scaling not in _SCALINGS:
         yield f"rope.scaling.type is {scaling!r}"
 
 
-def _head_size_faults(gguf: ggml.Gguf) -> Iterator[str]:
+def head_size_faults(gguf: ggml.Gguf, architecture: str) -> Iterator[str]:
     """Each kind of layer has one size of heads: of keys, of values, and of what is rotated."""
     for suffix in ("", "_swa"):
         key = f"attention.key_length{suffix}"
-        size = _whole(gguf, key)
+        size = whole(gguf, key, architecture)
         for name in (f"rope.dimension_count{suffix}", f"attention.value_length{suffix}"):
-            other = _whole(gguf, name)
+            other = whole(gguf, name, architecture)
             if len(size) != 1 or other != size or size[0] <= 0:
                 yield f"{name} is {other or 'not given'}, but {key} is {size or 'not given'}"
 
 
 def _shared_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
     """The last layers may use keys and values of the two last before them: a sliding one, then a full one."""
-    sliding = [bool(value) for value in _whole(gguf, "attention.sliding_window_pattern")]
+    sliding = [bool(value) for value in whole(gguf, "attention.sliding_window_pattern")]
     if len(sliding) not in (1, layers) or not any(sliding):
         yield f"attention.sliding_window_pattern has {len(sliding)} values and {sum(sliding)} true, for {layers} layers"
-    shared = (_whole(gguf, "attention.shared_kv_layers") or [0])[0]
+    shared = (whole(gguf, "attention.shared_kv_layers") or [0])[0]
     owners = layers - shared
     if shared and (owners < 2 or len(sliding) != layers or sliding[owners - 2 : owners] != [True, False]):
         yield f"its last {shared} layers share keys and values with layers that have none to share"
@@ -153,8 +165,8 @@ def _shared_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
 def _expert_faults(gguf: ggml.Gguf) -> Iterator[str]:
     """A router gives each token some of the experts, so there are at least as many, and as many as it has rows."""
     routers = [shape[1] for name, shape in gguf.shapes().items() if name.endswith("ffn_gate_inp.weight")]
-    experts = (_whole(gguf, "expert_count") or [0])[0]
-    used = _whole(gguf, "expert_used_count") or [0]
+    experts = (whole(gguf, "expert_count") or [0])[0]
+    used = whole(gguf, "expert_used_count") or [0]
     if wrong := [rows for rows in routers if rows != experts]:
         yield f"expert_count is {experts}, but a router has {wrong[0]} rows"
     if experts > MOST_EXPERTS:
@@ -171,7 +183,7 @@ def _shape_faults(gguf: ggml.Gguf, layers: int) -> Iterator[str]:
     sliding = _per_layer(gguf, "attention.sliding_window_pattern", layers)
     for kind, key in (("q", "attention.head_count"), ("k", "attention.head_count_kv")):
         for layer, heads in enumerate(_per_layer(gguf, key, layers)):
-            [size] = _whole(gguf, f"attention.key_length{'_swa' if sliding[layer] else ''}")
+            [size] = whole(gguf, f"attention.key_length{'_swa' if sliding[layer] else ''}")
             name = f"blk.{layer}.attn_{kind}.weight"
             if name in shapes and shapes[name][1] != heads * size:
                 yield f"{name} has {shapes[name][1]} rows, for {heads} heads of {size}"
@@ -187,11 +199,11 @@ def _model(path: Path, gguf: ggml.Gguf) -> Model:
 
 
 def _per_layer(gguf: ggml.Gguf, key: str, layers: int) -> list[int]:
-    values = _whole(gguf, key)
+    values = whole(gguf, key)
     return values * layers if len(values) == 1 else values
 
 
-def _whole(gguf: ggml.Gguf, key: str) -> list[int]:
+def whole(gguf: ggml.Gguf, key: str, architecture: str = ARCHITECTURE) -> list[int]:
     """The numbers under a key of the architecture's; none where they are no integers."""
-    values = gguf.numbers(f"{ARCHITECTURE}.{key}") or []
+    values = gguf.numbers(f"{architecture}.{key}") or []
     return [value for value in values if isinstance(value, int)]

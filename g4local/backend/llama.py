@@ -9,16 +9,15 @@ from time import perf_counter
 
 import llama_cpp.llama_cpp as llama
 
-from g4local.backend import fingerprint, fitting, header, loading, prefix
+from g4local.backend import drafting, fingerprint, header, loading, prefix
 from g4local.backend.account import Account
 from g4local.backend.cache import Cache
 from g4local.backend.constraint import Grammars
 from g4local.backend.decoding import Speaker
-from g4local.backend.drafts import Drafter, Drafts, Pace, row_cost
+from g4local.backend.drafts import Drafts, Pace
 from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guidance, LoadOptions, Piece, Sampling
 from g4local.backend.guide import Guide
 from g4local.backend.memory import BATCH
-from g4local.backend.ngram import Ngrams
 from g4local.backend.resumption import Place, Resumption
 from g4local.backend.sampling import PENALIZED, Sampler, prepare
 from g4local.backend.stop import StopFlag
@@ -45,19 +44,20 @@ class LlamaEngine:
             loading.check(options)
             head = header.read(options.path)
             prepare(head.model.shape.vocab_size)
-            fit = fitting.settle(options, head.model, loading.resources())
+            choice, fit = drafting.settle(options, head.model, loading.resources())
             model = loading.load(options, head, fit, stop, report)
             self._closing.callback(llama.llama_model_free, model)
             self._vocabulary = Vocabulary(model)
             self._grammars = Grammars(self._vocabulary)
             self._closing.callback(self._grammars.close)
-            self._context = loading.open_context(model, options, head, fit)
+            target = loading.open_context(model, options, head, fit)
+            self._context = target.handle
             self._closing.callback(llama.llama_free, self._context)
             stop.watch(self._context)
             self._cache = Cache(self._context, llama.llama_model_n_swa(model), fit.checkpoint_bytes)
             self._closing.callback(self._cache.close)
-            self._drafter: Drafter | None = None if options.draft == "off" else Ngrams()
-            self._row_cost = row_cost(head.model.shape)
+            self._drafter = self._closing.enter_context(drafting.opened(choice, options, fit, target, stop))
+            self._draft_cost = drafting.cost(choice, head.model)
             folder = options.snapshots
             place = None if folder is None else Place(folder, options.snapshot_bytes, fit.copy_bytes)
             self._states = Resumption(
@@ -75,6 +75,7 @@ class LlamaEngine:
             end_tokens=self._vocabulary.end_tokens,
             per_layer_embeddings=head.model.shape.per_layer_width > 0,
             template=head.template,
+            warnings=(choice.warning,) if choice.warning else (),
         )
 
     def close(self) -> None:
@@ -192,4 +193,4 @@ class LlamaEngine:
         if self._drafter is None:
             return None
         self._drafter.begin(tokens)
-        return Drafts(self._drafter, Pace(self._row_cost))
+        return Drafts(self._drafter, Pace(self._draft_cost))

@@ -2,10 +2,13 @@
 
 import ctypes
 import re
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import llama_cpp.llama_cpp as llama
 
 from g4local.backend import fitting, ggml, machine, pages
+from g4local.backend.assistant import Assistant
 from g4local.backend.engine import MOST_THREADS, LoadOptions
 from g4local.backend.fitting import Fit, Resources
 from g4local.backend.header import Header
@@ -13,12 +16,20 @@ from g4local.backend.log import listen
 from g4local.backend.memory import BATCH, KvType, Placement, flash_attention
 from g4local.backend.shape import MOST_LAYERS
 from g4local.backend.stop import StopFlag
-from g4local.core.errors import BadGguf, Cancelled, DoesNotFit, EngineError, UsageError
+from g4local.core.errors import BadGguf, Cancelled, DoesNotFit, EngineError, G4Error, UsageError
 from g4local.core.progress import Progress, Report
 
 _LET_GO_PERCENT = 4
 """After so much of a load, pages of repacked weights are let go of."""
 _GGML_TYPES: dict[KvType, int] = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0}
+
+
+class Context(NamedTuple):
+    """llama.cpp's context, and how it was made."""
+
+    handle: int
+    params: Any
+    """llama_context_params."""
 
 
 class _Override(ctypes.Structure):
@@ -42,7 +53,7 @@ def resources() -> Resources:
 
 
 def load(options: LoadOptions, head: Header, fit: Fit, stop: StopFlag, report: Report) -> int:
-    """The model, which the caller frees; BadGguf when llama.cpp refuses the file, Cancelled by the stop flag."""
+    """The model, which the caller frees; BadGguf or DoesNotFit when llama.cpp can't load it, Cancelled by the flag."""
     told, keep = -1, range(0) if fit.setting.lazy else head.table
 
     def on_progress(fraction: float, user_data: int | None) -> bool:
@@ -63,22 +74,48 @@ def load(options: LoadOptions, head: Header, fit: Fit, stop: StopFlag, report: R
     params.lazy_mode = llama.LLAMA_LAZY_MODE_ON if fit.setting.lazy else llama.LLAMA_LAZY_MODE_OFF
     params.progress_callback = llama.llama_progress_callback(on_progress)
     model: int | None = llama.llama_model_load_from_file(bytes(options.path), params)
-    if model is not None:
-        return model
-    if stop.is_set():
-        raise Cancelled("Loading the model was cancelled.")
-    complaint = listen().complaint() or "it does not say why"
-    if re.search(r"allocate|insufficient memory", complaint):
-        raise DoesNotFit(
-            f"There is too little memory for {options.path}: {complaint}.", "Try a smaller context or quantization."
+    if model is None:
+        raise _failure(options.path, stop)
+    return model
+
+
+def load_assistant(assistant: Assistant, options: LoadOptions, fit: Fit, stop: StopFlag) -> int:
+    """A drafter's model, which the caller frees; the errors of `load`.
+
+    Its vocabulary is the larger model's, and is not read again.
+    """
+    listen().forget()
+    overrides = (llama.llama_model_kv_override * 3)()
+    overrides[0].tag, overrides[0].key = llama.LLAMA_KV_OVERRIDE_TYPE_STR, b"tokenizer.ggml.model"
+    overrides[0].value.val_str = b"no_vocab"
+    overrides[1].tag, overrides[1].key = llama.LLAMA_KV_OVERRIDE_TYPE_INT, b"gemma4-assistant.vocab_size"
+    overrides[1].value.val_i64 = assistant.vocab_size
+    params = llama.llama_model_default_params()
+    params.kv_overrides = overrides
+    params.n_gpu_layers = MOST_LAYERS if fit.placement.layers else 0
+    params.use_extra_bufts = options.extra_buffers is not False
+    params.progress_callback = llama.llama_progress_callback(lambda fraction, user_data: not stop.is_set())
+    model: int | None = llama.llama_model_load_from_file(bytes(assistant.path), params)
+    if model is None:
+        raise _failure(assistant.path, stop)
+    return model
+
+
+def open_assistant(model: int, target: Context) -> int:
+    """A drafter's context, which is made as its target is and must be freed before that; EngineError."""
+    params = type(target.params).from_buffer_copy(target.params)
+    params.ctx_type, params.ctx_other = llama.LLAMA_CONTEXT_TYPE_MTP, target.handle
+    params.n_batch = params.n_ubatch = params.n_outputs_max = 1
+    context: int | None = llama.llama_init_from_model(model, params)
+    if context is None:
+        raise EngineError(
+            f"llama.cpp can't draft with this assistant: {listen().complaint() or 'it does not say why'}.",
+            "Leave it out (--draft ngram).",
         )
-    raise BadGguf(
-        f"llama.cpp can't load {options.path}: {complaint}.",
-        "Convert it or download it again.",
-    )
+    return context
 
 
-def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> int:
+def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> Context:
     """A context of the model's, which the caller frees first; EngineError when llama.cpp can't make it."""
     setting = fit.setting
     params = llama.llama_context_default_params()
@@ -98,7 +135,7 @@ def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> in
     for params.flash_attn_type in kinds:
         context: int | None = llama.llama_init_from_model(model, params)
         if context is not None:
-            return context
+            return Context(context, params)
     raise EngineError(
         f"llama.cpp can't make a context of {setting.context} tokens: {listen().complaint() or 'it does not say why'}.",
         "Try a smaller context (--ctx).",
@@ -112,3 +149,15 @@ def _overrides(where: Placement) -> ctypes.Array[_Override] | None:
     layers = "|".join(map(str, range(where.cpu_experts)))
     pattern = rf"^blk\.({layers})\.ffn_(up|down|gate|gate_up)_exps\."
     return (_Override * 2)(_Override(pattern.encode(), ggml.cpu_buffer_type()), _Override(None, None))
+
+
+def _failure(path: Path, stop: StopFlag) -> G4Error:
+    """Why llama.cpp gave no model."""
+    if stop.is_set():
+        return Cancelled("Loading the model was cancelled.")
+    complaint = listen().complaint() or "it does not say why"
+    if re.search(r"allocate|insufficient memory", complaint):
+        return DoesNotFit(
+            f"There is too little memory for {path}: {complaint}.", "Try a smaller context or quantization."
+        )
+    return BadGguf(f"llama.cpp can't load {path}: {complaint}.", "Convert it or download it again.")

@@ -41,6 +41,8 @@ class Setting:
     """Rows of the per-layer table are read when they are needed."""
     outputs: int = 1
     """Most tokens of a batch that logits are computed for: one, and its drafts."""
+    drafter: int = 0
+    """Bytes of an assistant's weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +68,31 @@ class Need:
     checkpoint: int
     """One way back to an earlier turn; more are kept where there is room."""
     process: int
+    drafter: int = 0
+    """An assistant, with what it computes in."""
     device_weights: int = 0
     device_kv: int = 0
     device_compute: int = 0
+    device_drafter: int = 0
 
     @property
     def host(self) -> int:
         """In the machine's memory."""
         return (
-            self.weights + self.kv_full + self.kv_sliding + self.compute + self.output + self.checkpoint + self.process
+            self.weights
+            + self.kv_full
+            + self.kv_sliding
+            + self.compute
+            + self.output
+            + self.checkpoint
+            + self.process
+            + self.drafter
         )
 
     @property
     def device(self) -> int:
         """In the memory of GPUs."""
-        return self.device_weights + self.device_kv + self.device_compute
+        return self.device_weights + self.device_kv + self.device_compute + self.device_drafter
 
     @property
     def total(self) -> int:
@@ -101,6 +113,7 @@ def need(model: Model, setting: Setting, placement: Placement | None = None, gpu
     kv = [kv_bytes(shape, index, setting, flash=flash) for index in range(count)]
     host_kv, device_kv = kv[:first], kv[first:]
     compute = compute_bytes(shape, setting.context, flash=flash)
+    drafter = drafter_bytes(shape, setting)
     return Need(
         weights=weights.total
         - device_weights
@@ -112,9 +125,11 @@ def need(model: Model, setting: Setting, placement: Placement | None = None, gpu
         output=_FLOAT * shape.vocab_size * setting.outputs,
         checkpoint=checkpoint_bytes(shape, setting),
         process=_PROCESS_BYTES + _TOKEN_BYTES * shape.vocab_size,
+        drafter=0 if offloaded else drafter,
         device_weights=device_weights + (duplicate if offloaded else 0),
         device_kv=sum(device_kv),
         device_compute=gpus * compute if offloaded else 0,
+        device_drafter=drafter if offloaded else 0,
     )
 
 
@@ -174,6 +189,11 @@ def checkpoint_bytes(shape: Shape, setting: Setting) -> int:
     block, nbytes = KV_BLOCK[setting.kv_type]
     width = sum(2 * layer.kv_width for layer in shape.owners if layer.sliding)
     return min(shape.window, padded(setting.context)) * width // block * nbytes
+
+
+def drafter_bytes(shape: Shape, setting: Setting) -> int:
+    """An assistant's weights, its logits twice, and attention over the model's keys for one token."""
+    return setting.drafter and setting.drafter + _FLOAT * (2 * shape.vocab_size + setting.context * (shape.heads + 2))
 
 
 def _widest(shape: Shape) -> int:

@@ -89,7 +89,7 @@ class Conversation:
         """The model that answers."""
         self._approve = approve
         self._recording = recording
-        self._age_is_told = False
+        self._is_told = False
         self._stream: ReplyStream | None = None
         """The reply that is being said."""
 
@@ -215,7 +215,7 @@ class Conversation:
         if info is None:
             yield turn.finished("cancelled")
             return
-        yield from self._told_age(info)
+        yield from self._told_once(info)
         for _ in range(self.options.max_rounds):
             ending = (yield from self._answer_calls(turn)) or (yield from self._reply(info, turn))
             if ending:
@@ -234,10 +234,14 @@ class Conversation:
         turn.loaded()
         return info
 
-    def _told_age(self, info: EngineInfo) -> Iterator[Event]:
-        if info.template.strip() and _SIGN_OF_THE_NEW_TEMPLATE not in info.template and not self._age_is_told:
+    def _told_once(self, info: EngineInfo) -> Iterator[Event]:
+        """What is to be known of a model; a raw reply has nothing to do with its template."""
+        if self._is_told:
+            return
+        yield from map(Warned, info.warnings)
+        if info.template.strip() and _SIGN_OF_THE_NEW_TEMPLATE not in info.template and not self.options.raw:
             yield Warned("The chat template in this model's file is an old one; Google's of July 2026 is used instead.")
-        self._age_is_told = True
+        self._is_told = True
 
     def _answer_calls(self, turn: Turn) -> Generator[Event, None, TurnFinished | None]:
         """Run the calls at the end of the history; what it returns ends the turn."""
@@ -337,6 +341,7 @@ class Conversation:
         if info is None:
             yield turn.finished("cancelled")
             return
+        yield from self._told_once(info)
         prompt = markup(text, info.special_tokens)
         if prompt[:1] != [_BOS]:
             prompt.insert(0, _BOS)

@@ -90,20 +90,23 @@ def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None"
 
 
 def _gguf(path: Path, name: str) -> "Candidate":
-    from g4convert import shards
-    from g4local import planner
+    """A GGUF, with the assistant that lies beside it."""
+    from g4convert import gguf, shards
+    from g4local import library, planner
     from g4local.backend.shape import MOST_LAYERS
     from g4local.cli.show import recipe_of
 
     files = shards.read(path, MOST_LAYERS)
     whole = replace(files[0], tensors=tuple(tensor for file in files for tensor in file.tensors))
-    return planner.of_gguf(whole, name, recipe_of(files))
+    drafter = library.drafter(path)
+    nbytes = sum(tensor.nbytes for tensor in gguf.read(drafter, 0).tensors) if drafter else 0
+    return replace(planner.of_gguf(whole, name, recipe_of(files)), drafter=nbytes)
 
 
 def _fit(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> "Fit":
     from g4local.backend import fitting
 
-    setting = fitting.setting(replace(asked, path=Path(candidate.name)), candidate.model, there)
+    setting = fitting.setting(replace(asked, path=Path(candidate.name)), candidate.model, there, candidate.drafter)
     return fitting.fit(candidate.model, setting, there)
 
 
@@ -137,6 +140,7 @@ def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> No
         "  computing": size(need.compute + need.output),
         "  checkpoint": f"{size(need.checkpoint)}, a way back to an earlier turn; up to {kept} are kept",
         "  program": size(need.process),
+        "  drafter": size(need.drafter) if need.drafter else "",
         "  on GPUs": f"{size(need.device)}, {result.placement.layers} layers" if need.device else "",
         "largest": f"{largest:,} tokens" if largest else "none fits with ease",
     }

@@ -17,7 +17,7 @@ from g4local.cli.approval import Approval
 from g4local.cli.options import Request
 from g4local.core.errors import UsageError
 from g4local.core.progress import Report
-from g4local.settings import paths, snapshot_bytes
+from g4local.settings import Paths, paths, snapshot_bytes
 from g4local.tools.registry import Tool, available
 
 
@@ -73,6 +73,7 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
     """The engine for the model asked for."""
     places, most = paths(environ), snapshot_bytes(environ)
     gguf = library.gguf(library.find(request.model, places), request.quant, places, report, cancel)
+    drafter = _drafter(request, gguf, places, report, cancel)
     load = LoadOptions(
         gguf,
         context=request.ctx,
@@ -80,7 +81,8 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
         gpu_layers=request.gpu_layers,
         kv_type=request.kv_type,
         lazy_ple=request.lazy_ple,
-        draft=request.draft,
+        draft="mtp" if request.draft_model else request.draft,
+        drafter=drafter,
         force=request.force_load,
         snapshots=places.snapshots if request.snapshots and most else None,
         snapshot_bytes=most,
@@ -90,6 +92,15 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
         yield model
     finally:
         model.close()
+
+
+def _drafter(request: Request, model: Path, places: Paths, report: Report, cancel: Event) -> Path | None:
+    """The assistant that is asked for, or that lies beside the model; UsageError for flags that contradict."""
+    if request.draft_model:
+        if request.draft not in ("auto", "mtp"):
+            raise UsageError(f"--draft {request.draft} has no use for --draft-model.", "Leave out one of them.")
+        return library.gguf(library.find(request.draft_model, places), None, places, report, cancel, drafter=True)
+    return library.drafter(model) if request.draft in ("auto", "mtp") else None
 
 
 def constraint(request: Request) -> Constraint | None:

@@ -100,6 +100,14 @@ Draft = Annotated[
     DraftKind,
     typer.Option("--draft", help="Guess tokens that come next, to check several at once; no answer changes."),
 ]
+DraftModel = Annotated[
+    str | None,
+    typer.Option(
+        "--draft-model",
+        metavar="MODEL",
+        help="The model's own assistant, a GGUF or a checkpoint folder; one beside the model is found.",
+    ),
+]
 Threads = Annotated[
     int,
     typer.Option(
@@ -192,6 +200,7 @@ class Request:
     kv_type: KvKind = "f16"
     lazy_ple: LazyPle = "auto"
     draft: Draft = "auto"
+    draft_model: DraftModel = None
     force_load: ForceLoad = False
     keep_alive: Annotated[
         Any,

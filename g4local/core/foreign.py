@@ -1,8 +1,8 @@
-"""GGUFs that hold something other than a Gemma 4, and what to do with them."""
+"""Files and folders that hold something other than a Gemma 4 to talk to, and what to do with them."""
 
 from pathlib import Path
 
-from g4local.core.errors import BadGguf
+from g4local.core.errors import BadCheckpoint, BadGguf
 
 _BESIDE = "Give the GGUF that it belongs to."
 
@@ -24,4 +24,12 @@ def refused(path: Path, architecture: object, kind: object) -> BadGguf:
         )
     return BadGguf(
         f"{path} holds a model of the architecture {architecture!r}, not Gemma 4.", "g4local is for Gemma 4."
+    )
+
+
+def drafter(folder: Path) -> BadCheckpoint:
+    """The error for an assistant's folder where a model is wanted."""
+    return BadCheckpoint(
+        f"{folder} holds a drafter, which only guesses for a larger model.",
+        "Run the model that it belongs to, with --draft-model and this folder.",
     )

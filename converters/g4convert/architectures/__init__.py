@@ -97,6 +97,11 @@ def find(config: Mapping[str, Any]) -> Architecture:
     raise others.refused(name or model_type, ", ".join(known for entry in KNOWN for known in entry.names))
 
 
+def is_drafter(config: Mapping[str, Any]) -> bool:
+    """Whether a config.json is that of an assistant; the errors of `find`."""
+    return find(config).names == gemma4_assistant.NAMES
+
+
 def towers(config: Mapping[str, Any]) -> Towers | None:
     """What a config.json says that the model sees and hears with; None for a model of text alone.
 
