@@ -105,7 +105,7 @@ def listed(paths: Paths) -> list[Model]:
 
 
 def left_over(paths: Paths) -> list[Path]:
-    """What conversions left behind that were killed; nobody is writing these files."""
+    """What conversions and downloads left behind that were killed; nobody is writing these files."""
     return [path for path in sorted(paths.models.glob("*.part")) if path.is_file() and not _is_locked(path)]
 
 

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 from os import environ
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from g4local.cli import options, output
+from g4local.cli.remote import ls_remote
 from g4local.cli.show import recipe_of
 from g4local.core.errors import UnusableFile
 from g4local.core.messages import Json
@@ -22,9 +24,16 @@ SCHEMA = "g4local.ls/1"
 def ls(
     as_json: options.AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the names only.")] = False,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="List what `pull` knows by name, and what of it fits here.")
+    ] = False,
 ) -> None:
     """List the models that have a name here: the built-in one, and the GGUFs in the models folder."""
     from g4local import library
+
+    if remote:
+        ls_remote(as_json=as_json, quiet=quiet)
+        return
 
     places = paths(environ)
     models = library.listed(places)
@@ -40,7 +49,15 @@ def ls(
         rows = [{**entry, "modified": str(entry["modified"])[:10]} for entry in entries]
         output.table([head.upper() for head in heads], [[str(row[head] or "-") for head in heads] for row in rows])
         for part in library.left_over(places):
-            output.note(f"{part} is left of a conversion that was killed; it can be deleted.")
+            output.note(_left(part))
+
+
+def _left(part: Path) -> str:
+    from g4local.hub.transfer import is_part
+
+    if is_part(part):
+        return f"{part} is the beginning of a download; pulling again goes on, or it can be deleted."
+    return f"{part} is left of a conversion that was killed; it can be deleted."
 
 
 def _entry(model: "Model") -> dict[str, Json]:

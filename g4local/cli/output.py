@@ -17,7 +17,7 @@ from g4local.core.messages import Json
 from g4local.core.units import human_bytes as human_bytes
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, Task
 
 _MOMENT = 0.4
 """Seconds that a job may take before a bar is worth its flicker."""
@@ -136,8 +136,10 @@ class Bar:
             self._stage = progress.stage
             for shown in bars.task_ids:
                 bars.remove_task(shown)
-            bars.add_task(printable(progress.stage), total=None)
+            bars.add_task(printable(progress.stage), total=None, completed=progress.done, pace="")
         bars.update(bars.task_ids[0], completed=progress.done, total=progress.total or None)
+        if progress.unit == "bytes":
+            bars.update(bars.task_ids[0], pace=_pace(bars.tasks[0]))
 
     def stop(self) -> None:
         """Wipe the bar away; the next report starts a new one."""
@@ -151,10 +153,20 @@ class Bar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+        more = (TimeElapsedColumn(), TextColumn("{task.fields[pace]}", markup=False))
         console = Console(stderr=True, markup=False, highlight=False)
-        self._bars = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+        self._bars = Progress(*columns, *more, console=console, transient=True)
         self._bars.start()
         return self._bars
+
+
+def _pace(task: "Task") -> str:
+    """How much of how much there is, at which rate, and how long the rest takes."""
+    parts = [f"{human_bytes(int(task.completed))} of {human_bytes(int(task.total or 0))}"]
+    if task.speed:
+        left = int(task.time_remaining or 0)
+        parts += [f"{human_bytes(int(task.speed))}/s", f"{left // 60}:{left % 60:02} left"]
+    return ", ".join(parts)
 
 
 def _coloured(colour: str, text: str) -> str:

@@ -8,6 +8,7 @@ is asked for by a byte range. A lock on the part keeps two processes from writin
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -73,6 +74,11 @@ def fetch(wanted: Wanted, tell: Callable[[int], None], cancel: Event) -> None:
                 digest.update(chunk)
                 tell(done := done + len(chunk))
         _finish(wanted, part, digest.hexdigest())
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file's name is that of a part: what came of a download that was stopped."""
+    return re.fullmatch(r".+\.[0-9a-f]{16}\.part", path.name) is not None
 
 
 def git_or_sha256(path: Path, file: Remote, cancel: Event) -> str:

@@ -1,15 +1,20 @@
 """`g4local pull` as a process: what it prints, and how it ends."""
 
 import json
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PROGRAM, Finished
+from g4local.cli import output
+from g4local.core.progress import Progress
+from tests.cli.conftest import PROGRAM, Finished, Run
 from tests.hub_server import Fault
 from tests.hubs import Hub, noise
 
@@ -102,3 +107,44 @@ def test_a_proxy_is_used(hub: Hub, pull: Pull) -> None:
     done = pull(REPO, HTTP_PROXY=hub.endpoint, NO_PROXY="", no_proxy="", HF_ENDPOINT="http://hub.invalid")
     assert done.returncode != 0
     assert hub.log()[0]["Host"] == "hub.invalid"
+
+
+def test_what_can_be_pulled_is_listed_without_a_network(g4local: Run) -> None:
+    entries = json.loads(g4local("ls", "--remote", "--json").stdout)["models"]
+    models = {each["name"]: each for each in entries if each["kind"] == "model"}
+    e2b = models["e2b:qat-q4_0"]
+    assert (e2b["bytes"], e2b["exact"], e2b["here"]) == (3_349_516_256, True, False)
+    assert set(e2b["memory"]) == {"8192", "32768"} and e2b["memory"]["8192"]["fits"] in ("yes", "tight", "no")
+    assert models["31b:bf16"]["bytes"] > models["31b:q8_0"]["bytes"] > 30_000_000_000
+    assert {"mmproj", "drafter"} <= {each["kind"] for each in entries}
+    table = g4local("ls", "--remote").stdout.splitlines()
+    assert table[0].split() == ["MODEL", "SIZE", "8,192", "32,768", "DISK", "HERE"]
+    assert len(table) == 1 + len(models)
+    assert g4local("ls", "--remote", "--quiet").stdout.splitlines()[:2] == ["e2b", "e2b:qat-q4_0"]
+
+
+def test_ls_tells_a_download_that_was_stopped_from_a_conversion(g4local: Run, environment: dict[str, str]) -> None:
+    models = Path(environment["G4LOCAL_HOME"]) / "models"
+    models.mkdir(exist_ok=True)
+    part = models / f"x.gguf.{'0' * 16}.part"
+    part.write_bytes(b"GG")
+    told = g4local("ls").stderr
+    part.unlink()
+    assert "beginning of a download" in told
+
+
+def test_the_bar_tells_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(output, "_MOMENT", 0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "150")
+    with output.Bar() as bar:
+        for done in (5_000_000, 6_000_000, 7_000_000):
+            bar.report(Progress("download", done, 10_000_000, "bytes"))
+            time.sleep(0.15)
+    assert re.search(r"7\.0 MB of 10\.0 MB, \d+\.\d MB/s, 0:\d\d left", terminal.getvalue())
