@@ -2,6 +2,8 @@
 
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, fields
 from os import environ
 from pathlib import Path
@@ -73,7 +75,7 @@ def _engine(places: Paths) -> dict[str, Json]:
 
 
 def _folders(places: Paths) -> dict[str, Json]:
-    snapshots = [path.stat().st_size for path in places.snapshots.rglob("*") if path.is_file()]
+    snapshots = list(_sizes(places.snapshots))
     names = [field.name for field in fields(places)]
     return {
         **{name: str(getattr(places, name)) for name in names},
@@ -81,6 +83,14 @@ def _folders(places: Paths) -> dict[str, Json]:
         "snapshots_bytes": sum(snapshots),
         "free_disk_bytes": {name: shutil.disk_usage(_existing(getattr(places, name))).free for name in names},
     }
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """The bytes of each file in a folder; those that vanish meanwhile left out."""
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            if path.is_file():
+                yield path.stat().st_size
 
 
 def _existing(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from os import environ
 from pathlib import Path
 from threading import Event
@@ -42,7 +43,7 @@ def conversation(
         tools = offered(request, warn)
         options = _options(request, raw=raw)
         approval = Approval(everything=request.yes, announced=announced, warn=warn, cancel=cancel)
-        with engine(request, report, cancel) as model:
+        with engine(replace(request, snapshots=request.snapshots and not raw), report, cancel) as model:
             if recording:
                 recording.settings.update(keeping.settings(request, model.path))
             yield Conversation(
@@ -84,7 +85,7 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
         draft="mtp" if request.draft_model else request.draft,
         drafter=drafter,
         force=request.force_load,
-        snapshots=places.snapshots if request.snapshots and most else None,
+        snapshots=places.snapshots if request.snapshots and request.save and most else None,
         snapshot_bytes=most,
     )
     model = WorkerEngine(load, cache=places.cache, logs=places.logs, keep_alive=request.keep_alive)

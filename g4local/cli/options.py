@@ -215,7 +215,7 @@ class Request:
     ] = KEEP_ALIVE
     snapshots: Annotated[
         bool,
-        typer.Option("--snapshots/--no-snapshots", help="Keep what was read on the disk, so that it goes on quickly."),
+        typer.Option("--snapshots/--no-snapshots", help="Keep on the disk what the model has read, to go on quickly."),
     ] = True
     quant: Quant = None
     go_on: Continue = False

@@ -1,5 +1,6 @@
 """`g4local sessions`: the conversations that were kept."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import environ
@@ -201,6 +202,8 @@ def rm(names: Ids = None, as_json: options.AsJson = False) -> None:
     with _store() as store:
         gone = list({session.id: session for session in _named(store, names)}.values())
         upkeep.remove(store, gone)
+    if gone:  # a snapshot holds what was said, and does not know in which session
+        shutil.rmtree(paths(environ).snapshots, ignore_errors=True)
     if as_json:
         output.json_line({"schema": "g4local.sessions.rm/1", "removed": [session.id for session in gone]})
         return

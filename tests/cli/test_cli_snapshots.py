@@ -1,0 +1,45 @@
+"""What `run` leaves on the disk for a later one to go on from, and the ways to leave nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from g4local.core.errors import UsageError
+from g4local.settings import SNAPSHOT_BYTES, paths, snapshot_bytes
+from tests.backend.prompts import words
+from tests.cli.conftest import Run
+
+QUESTION = ("run", "demo", "--json", "--seed", "1", "-n", "4", f"What is this? {words(4, 120)}")
+
+
+def kept(environment: dict[str, str]) -> list[Path]:
+    return [path for path in paths(environment).snapshots.rglob("*") if path.is_file()]
+
+
+def test_a_question_asked_again_is_not_read_again_unless_nothing_is_to_be_kept(
+    g4local: Run, environment: dict[str, str]
+) -> None:
+    for flags in (("--no-snapshots",), ("--no-save",), ("--raw",)):
+        g4local(*QUESTION, *flags)
+        assert not kept(environment)
+    first, second = (json.loads(g4local(*QUESTION).stdout) for _ in range(2))
+    assert first["usage"]["reused"] == 0
+    assert second["usage"]["reused"] == second["usage"]["prompt"] == first["usage"]["prompt"]
+    assert second["text"] == first["text"]
+
+    told = json.loads(g4local("doctor", "--json").stdout)
+    assert told["snapshots"] == str(paths(environment).snapshots)
+    assert told["snapshot_files"] == len(kept(environment)) > 0
+    assert told["snapshots_bytes"] == sum(path.stat().st_size for path in kept(environment))
+
+    g4local("sessions", "rm", first["session"])
+    assert not kept(environment), "they hold what was said in it"
+
+
+def test_the_budget_is_a_number_of_bytes() -> None:
+    assert snapshot_bytes({}) == snapshot_bytes({"G4LOCAL_SNAPSHOT_BYTES": ""}) == SNAPSHOT_BYTES
+    assert snapshot_bytes({"G4LOCAL_SNAPSHOT_BYTES": "0"}) == 0
+    for nonsense in ("-1", "4G", "1.5", "²"):
+        with pytest.raises(UsageError, match="G4LOCAL_SNAPSHOT_BYTES"):
+            snapshot_bytes({"G4LOCAL_SNAPSHOT_BYTES": nonsense})
