@@ -1,5 +1,6 @@
 """Tiny checkpoints in the shapes of Gemma 4's five sizes, and importance matrices for them."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,8 @@ _SIZES: dict[str, tuple[checkpoints.Kind, dict[str, Any]]] = {
 }
 """Key-value heads as in the family, rows of all kinds: 256 divides some, 32 the others."""
 SIZES = tuple(_SIZES)
+SHAPES = (*product(("E2B", "E4B"), (False, True), (False, True)), *product(SIZES[2:], (False, True), (False,)))
+"""Size, spelling of the config, and whether the last layers have keys and values that nothing needs."""
 
 QUANTIZED = tuple(name for name, recipe in RECIPES.items() if recipe.is_quantized and name != "Q1_0")
 """All but the one recipe whose blocks do not fit these sizes."""

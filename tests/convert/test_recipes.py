@@ -1,7 +1,7 @@
 """Every recipe against llama-quantize: the same bytes for tiny models in the shapes of all five sizes."""
 
 from dataclasses import dataclass, replace
-from itertools import cycle, product
+from itertools import cycle
 from pathlib import Path
 from threading import Event
 
@@ -14,11 +14,7 @@ from g4local.core.errors import BadImatrix, UsageError
 from g4local.core.progress import silent
 from tests import checkpoints
 from tests.convert import family, importances, llama
-from tests.convert.family import FREE, QUANTIZED, SLOW
-
-SHAPES = (*product(("E2B", "E4B"), (False, True), (False, True)), *product(family.SIZES[2:], (False, True), (False,)))
-"""Size, spelling of the config, and whether the last layers have keys and values that nothing needs."""
-
+from tests.convert.family import FREE, QUANTIZED, SHAPES, SLOW
 
 @dataclass(frozen=True)
 class Model:

@@ -13,7 +13,7 @@ from g4convert import convert, gguf
 from g4convert.metadata import NAMING_KEYS
 from g4local.core.progress import silent
 from tests import checkpoints, sdist
-from tests.convert import logits
+from tests.convert import family, llama, logits
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 
@@ -142,6 +142,20 @@ def test_a_config_in_google_s_spelling_and_in_transformers_give_llama_cpp_s_keys
     sdist.convert(folder, tmp_path / "theirs.gguf", "bf16")
     compare(tmp_path / f"{folder.parent.name}.gguf", tmp_path / "theirs.gguf")
     compare(tmp_path / f"{folder.parent.name}.gguf", tmp_path / f"{folder_of('moe').parent.name}.gguf")
+
+
+@pytest.mark.parametrize(("size", "nested", "tail"), family.SHAPES)
+def test_one_pass_gives_what_llama_cpp_s_two_tools_do_in_the_shape_of_every_size(
+    size: str, nested: bool, tail: bool, tmp_path: Path
+) -> None:
+    folder = checkpoints.write(tmp_path / "model", family.make(size, nested=nested, tail=tail))
+    ours, theirs = tmp_path / "ours.gguf", tmp_path / "theirs.gguf"
+    sdist.convert(folder, theirs, "bf16")
+    convert.convert(folder, ours, "BF16", silent, Event(), REPRODUCIBLE)
+    compare(ours, theirs)
+    for recipe in ("Q4_K_M", "Q6_K", "IQ4_XS"):
+        convert.convert(folder, ours, recipe, silent, Event(), REPRODUCIBLE)
+        compare(ours, llama.quantized(theirs, recipe))
 
 
 @pytest.mark.parametrize("model", MODELS)
