@@ -16,6 +16,7 @@ from tests import checkpoints
 from tests.convert import family, importances, llama
 from tests.convert.family import FREE, QUANTIZED, SHAPES, SLOW
 
+
 @dataclass(frozen=True)
 class Model:
     """A tiny checkpoint, its BF16 file, and an importance matrix for it."""
