@@ -108,6 +108,8 @@ def markdown(transcript: Transcript) -> str:
 
 def heading(message: Message) -> str:
     """Who says a message, as people read it."""
+    if message.summary:
+        return "Summary"
     return f"{_NAMES[message.role]} {message.name}".rstrip()
 
 

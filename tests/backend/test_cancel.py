@@ -51,6 +51,29 @@ def test_cancel_in_a_prefill_ends_it_before_it_is_done(demo: Path, worker: Worke
     assert cancelled_after < 60 and time.monotonic() - started < 120
 
 
+def test_a_prefill_that_was_stopped_has_not_been_for_nothing(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo, context=4096)
+    engine.start(silent, Event())
+    cancel = Event()
+    told: list[Progress] = []
+    wished_at = 0.0
+
+    def stop_in_the_third_batch(progress: Progress) -> None:
+        nonlocal wished_at
+        told.append(progress)
+        if progress.done > 600 and not cancel.is_set():
+            wished_at = time.monotonic()
+            cancel.set()
+
+    prompt = chat(words(1, 900))
+    said = list(engine.generate(prompt, GREEDY, 0, stop_in_the_third_batch, cancel))
+    assert time.monotonic() - wished_at < 5
+    assert completion(said).reason == "cancelled" and 600 < told[-1].done < told[-1].total
+    again = list(engine.generate(prompt, GREEDY, 3, silent, Event()))
+    assert completion(again).reused_tokens >= told[-1].done
+    assert ids(again) == ids(worker(demo, context=4096).generate(prompt, GREEDY, 3, silent, Event()))
+
+
 def test_cancel_while_it_reads_a_text_ends_it_at_once(demo: Path, worker: WorkerLoader) -> None:
     engine = worker(demo)
     engine.start(silent, Event())
