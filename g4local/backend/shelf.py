@@ -75,6 +75,7 @@ class Shelf:
     def load(self, found: Find, report: Report) -> Loaded | None:
         """Read what was found; None when it is damaged or gone by now."""
         done, total = 0, _nbytes(found)
+        report(Progress("restore", done, total, "bytes"))
 
         def read_more(nbytes: int) -> None:
             nonlocal done
