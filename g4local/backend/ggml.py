@@ -42,6 +42,8 @@ class Gguf:
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
+        self.later: tuple[Gguf, ...] = ()
+        """The other files of a GGUF that is cut into several; their tensors are told with its own."""
 
     def text(self, key: str) -> str | None:
         """A string."""
@@ -76,25 +78,27 @@ class Gguf:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors' dimensions by name, the row's length first, always four of them."""
         library = _library()
-        return {
+        own = {
             library.gguf_get_tensor_name(self._handle, i).decode("utf-8", "replace"): tuple(
                 library.gguf_get_tensor_ne(self._handle, i)[:4]
             )
             for i in self._tensors()
         }
+        return own | {name: dims for each in self.later for name, dims in each.shapes().items()}
 
     def sizes(self) -> dict[str, int]:
         """The tensors' bytes by name."""
         library = _library()
-        return {
+        own = {
             library.gguf_get_tensor_name(self._handle, i).decode("utf-8", "replace"): library.gguf_get_tensor_size(
                 self._handle, i
             )
             for i in self._tensors()
         }
+        return own | {name: nbytes for each in self.later for name, nbytes in each.sizes().items()}
 
     def place(self, name: str) -> range:
-        """The bytes of the file that hold a tensor; none when there is no such tensor."""
+        """The bytes of the file that hold a tensor; none when there is no such tensor in the first file."""
         library = _library()
         index = library.gguf_find_tensor(self._handle, name.encode())
         if index < 0:
@@ -103,7 +107,7 @@ class Gguf:
         return range(start, start + library.gguf_get_tensor_size(self._handle, index))
 
     def places(self) -> list[range]:
-        """The bytes of the file that hold each tensor."""
+        """The bytes of the first file that hold each of its tensors."""
         library = _library()
         start = library.gguf_get_data_offset(self._handle)
         begins = (start + library.gguf_get_tensor_offset(self._handle, i) for i in self._tensors())
@@ -111,7 +115,7 @@ class Gguf:
         return [range(begin, begin + size) for begin, size in zip(begins, sizes, strict=True)]
 
     def nbytes(self) -> int:
-        """Where the file must end, at least: after the last byte of the tensors."""
+        """Where the first file must end, at least: after the last byte of its tensors."""
         start = _library().gguf_get_data_offset(self._handle)
         ends = (
             _library().gguf_get_tensor_offset(self._handle, i) + _library().gguf_get_tensor_size(self._handle, i)

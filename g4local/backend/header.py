@@ -3,8 +3,9 @@
 llama.cpp checks much of a file, but trusts these numbers; a wrong one is an assertion or a fault in it.
 """
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,9 @@ _NEVER = ("nextn_predict_layers", "expert_group_count")
 _SCALINGS = ("none", "linear", "yarn", "longrope")
 """llama.cpp's names of rope.scaling.type."""
 
+_FIRST = re.compile(r"(.+)-00001-of-(\d{5})\.gguf")
+"""How llama-gguf-split calls the first of several files."""
+
 _AGAIN = "Convert it or download it again."
 
 
@@ -61,7 +65,35 @@ def read(path: Path) -> Header:
 
 @contextmanager
 def opened(path: Path) -> Iterator[ggml.Gguf]:
-    """A file's keys and tensors; ModelNotFound or BadGguf when it has none."""
+    """A file's keys and tensors, with the tensors of all files that it is cut into.
+
+    ModelNotFound or BadGguf when it has none.
+    """
+    with _opened(path) as first, ExitStack() as stack:
+        files = _later(path, first)
+        first.later = tuple(stack.enter_context(_opened(file)) for file in files)
+        for file, gguf in zip(files, first.later, strict=True):
+            _expect_end(file, gguf)
+        yield first
+
+
+def _later(path: Path, first: ggml.Gguf) -> list[Path]:
+    """The other files of a GGUF that llama-gguf-split has cut, by their names; BadGguf when one is missing."""
+    count, number = first.number("split.count") or 1, first.number("split.no") or 0
+    if count > 1 and number:
+        raise BadGguf(f"{path} is one of {count} files that belong together.", "Give the first of them.")
+    name = _FIRST.fullmatch(path.name)
+    if name is None or count != int(name[2]):
+        return []
+    files = [path.with_name(f"{name[1]}-{each:05}-of-{name[2]}.gguf") for each in range(2, int(name[2]) + 1)]
+    if missing := next((file for file in files if not file.is_file()), None):
+        raise BadGguf(f"{path} lacks {missing.name}, one of {count} files that belong together.", "Fetch all of them.")
+    return files
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ggml.Gguf]:
+    """One file's keys and tensors."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(MAGIC))
@@ -82,6 +114,10 @@ def check_whole(path: Path, gguf: ggml.Gguf) -> None:
     """BadGguf for a file that has no weights, or not all of them."""
     if not gguf.shapes():
         raise BadGguf(f"{path} holds no weights.", "It is only a vocabulary; " + _AGAIN[0].lower() + _AGAIN[1:])
+    _expect_end(path, gguf)
+
+
+def _expect_end(path: Path, gguf: ggml.Gguf) -> None:
     if (missing := gguf.nbytes() - path.stat().st_size) > 0:
         raise BadGguf(f"{path} is cut off: {missing} bytes are missing.", _AGAIN)
 

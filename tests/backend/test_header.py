@@ -15,6 +15,7 @@ from g4local.core.prompt import Segment
 from tests.backend.conftest import Loader, WorkerLoader
 from tests.backend.prompts import GREEDY, completion
 from tests.conftest import Tiny
+from tests.convert import rewriting
 
 
 def refused(path: Path) -> G4Error:
@@ -40,6 +41,24 @@ def test_a_good_file_tells_its_numbers(tiny: Tiny) -> None:
     assert (read.architecture, shape.trained_context, shape.heads, shape.window) == ("gemma4", 4096, 4, 16)
     assert (shape.per_layer_width, len(shape.layers), len(shape.owners)) == (64, 9, 5)
     assert "<|turn>" in read.template
+
+
+def test_a_gguf_in_several_files_is_read_as_a_whole(tiny: Tiny, tmp_path: Path) -> None:
+    whole = tiny("ple")
+    first = rewriting.write(whole, tmp_path / "model-{:05}-of-00003.gguf", parts=3)
+    second = tmp_path / "model-00002-of-00003.gguf"
+    assert header.read(first).model == header.read(whole).model
+    assert "one of 3 files" in refused(second).message
+    content = second.read_bytes()
+    for change, said in (
+        (lambda: second.write_bytes(content[:-100]), "is cut off"),
+        (lambda: second.write_bytes(content[:100]), "is damaged"),
+        (second.unlink, "lacks model-00002-of-00003.gguf"),
+    ):
+        change()
+        with pytest.raises(BadGguf, match=said) as caught:
+            header.read(first)
+        assert second.name in caught.value.message and caught.value.hint
 
 
 def test_a_missing_file_is_a_model_that_is_not_found(tmp_path: Path) -> None:
