@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import llama_cpp.llama_cpp as llama
 
-from g4local.backend import assistant, drafts, fitting, loading, mtp
+from g4local.backend import assistant, drafts, fitting, loading, nextn
 from g4local.backend.assistant import Assistant
 from g4local.backend.drafts import Drafter
 from g4local.backend.engine import LoadOptions
@@ -85,6 +85,6 @@ def _choice(options: LoadOptions, model: Model) -> Choice:
                 "Give one with --draft-model; g4local convert makes one of Google's -assistant checkpoints.",
             )
         return Choice()
-    if mtp.functions() is None:
+    if nextn.functions() is None:
         return Choice(warning="This llama.cpp has no functions for assistants; n-grams draft instead.")
     return Choice(assistant.read(options.drafter, model.shape))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import llama_cpp.llama_cpp as llama
 
-from g4local.backend import fitting, ggml, machine, pages
+from g4local.backend import fitting, ggml, machine, nextn, pages
 from g4local.backend.assistant import Assistant
 from g4local.backend.engine import MOST_THREADS, LoadOptions
 from g4local.backend.fitting import Fit, Resources
@@ -135,6 +135,7 @@ def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> Co
     for params.flash_attn_type in kinds:
         context: int | None = llama.llama_init_from_model(model, params)
         if context is not None:
+            nextn.tell_states(context, wanted=False)
             return Context(context, params)
     raise EngineError(
         f"llama.cpp can't make a context of {setting.context} tokens: {listen().complaint() or 'it does not say why'}.",

@@ -1,28 +1,14 @@
-"""Drafts by an assistant (multi-token prediction): a small model that looks into the large one's cache and state.
-
-llama.cpp's functions for the state are not public: llama-cpp-python finds them by their C++ names, where it can.
-"""
+"""Drafts by an assistant (multi-token prediction): a small model that looks into the large one's cache and state."""
 
 import ctypes
 from collections.abc import Sequence
-from functools import cache
-from types import ModuleType
 
 import llama_cpp.llama_cpp as llama
 
+from g4local.backend import nextn
+
 _SEQUENCE = 0
 _FLOAT = 4
-_NEEDED = ("llama_set_embeddings_nextn", "llama_get_embeddings_nextn_ith")
-
-
-@cache
-def functions() -> ModuleType | None:
-    """llama.cpp's own functions for drafting; None in a build where they can't be found."""
-    try:
-        from llama_cpp import llama_cpp_ext
-    except (ImportError, AttributeError):
-        return None
-    return llama_cpp_ext if all(hasattr(llama_cpp_ext, name) for name in _NEEDED) else None
 
 
 class Mtp:
@@ -44,11 +30,10 @@ class Mtp:
         batch.token = self._tokens  # a batch of states has none of its own
         batch.n_tokens = batch.n_seq_id[0] = batch.logits[0] = 1
         batch.seq_id[0][0] = _SEQUENCE
-        self._api = functions()
+        self._api = nextn.functions()
         assert self._api is not None, "whoever opens an assistant has looked"
-        # The target's states are told only for rows with logits, which also spares its last layer all others.
-        self._api.llama_set_embeddings_nextn(target, True, True)
-        self._api.llama_set_embeddings_nextn(context, True, True)
+        nextn.tell_states(target, wanted=True)
+        nextn.tell_states(context, wanted=True)
 
     def close(self) -> None:
         """Free what belongs to the drafter itself."""

@@ -11,7 +11,7 @@ import pytest
 from gguf import GGUFReader
 from numpy.typing import NDArray
 
-from g4local.backend import fitting, loading, memory
+from g4local.backend import fitting, loading, memory, nextn
 from g4local.backend.fitting import Resources
 from g4local.backend.llama import LlamaEngine
 from g4local.backend.memory import Placement
@@ -118,3 +118,27 @@ def test_the_pages_of_repacked_weights_are_let_go_of(demo: Path, load: Loader) -
     load(demo, extra_buffers=False)
     found = re.findall(rf"{re.escape(str(demo))}\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
     assert max(map(int, found)) * 1024 > demo.stat().st_size / 4
+
+
+@pytest.mark.parametrize("kind", checkpoints.KINDS)
+def test_a_last_layer_that_is_spared_rows_without_logits_gives_the_same_logits(
+    kind: checkpoints.Kind, tiny: Tiny, load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    api = nextn.functions()
+    assert api is not None
+    original = api.llama_set_embeddings_nextn
+
+    def listened(context: int, wanted: bool, masked: bool) -> None:
+        told.append(masked)
+        original(context, wanted, masked)
+
+    spared = load(tiny(kind))
+    with monkeypatch.context() as patch:
+        patch.setattr(nextn, "functions", lambda: None)
+        whole = load(tiny(kind))
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "llama_set_embeddings_nextn", listened)
+        load(tiny(kind))
+    assert told == [True]
+    assert np.abs(logits(spared) - logits(whole)).max() < 0.1

@@ -14,7 +14,7 @@ import pytest
 
 from g4convert.convert import Options, convert
 from g4local import library
-from g4local.backend import assistant, drafting, drafts, header, loading, mtp
+from g4local.backend import assistant, drafting, drafts, header, loading, nextn
 from g4local.backend.drafts import MOST
 from g4local.backend.engine import Guidance, LoadOptions, Sampling
 from g4local.backend.fitting import Resources
@@ -207,7 +207,7 @@ def test_an_assistant_that_was_only_found_and_can_not_be_used_is_a_warning(
 def test_a_llama_cpp_without_the_functions_drafts_with_ngrams_and_says_so(
     draft: str, demo_pair: Pair, load: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mtp, "functions", lambda: None)
+    monkeypatch.setattr(nextn, "functions", lambda: None)
     engine = load(demo_pair[0], draft=draft, drafter=demo_pair[1])
     assert isinstance(engine._drafter, Ngrams)
     assert engine.info.warnings == ("This llama.cpp has no functions for assistants; n-grams draft instead.",)
