@@ -44,6 +44,11 @@ def printable(text: str) -> str:
     return text.translate(_PICTURES)
 
 
+def in_one_line(text: str) -> str:
+    """The text with every control character made visible: a name out of a file can't pass for another line."""
+    return printable(text).replace("\n", "␊").replace("\t", "␉")
+
+
 def answer(text: str) -> None:
     """A piece of the answer, on stdout, at once."""
     _answer(printable(text) if sys.stdout and sys.stdout.isatty() else text)
@@ -81,19 +86,19 @@ def question(text: str) -> None:
 
 def warning(text: str) -> None:
     """A line about something that the user did not ask for, on stderr."""
-    _aside(_coloured(_YELLOW, "warning: ") + printable(text) + "\n")
+    _aside(_coloured(_YELLOW, "warning: ") + in_one_line(text) + "\n")
 
 
 def error(message: str, hint: str = "") -> None:
     """What went wrong in one sentence, and what to do next, on stderr."""
-    _aside(_coloured(_RED, "error: ") + printable(message) + "\n")
+    _aside(_coloured(_RED, "error: ") + in_one_line(message) + "\n")
     if hint:
-        _aside("hint: " + printable(hint) + "\n")
+        _aside("hint: " + in_one_line(hint) + "\n")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Rows in columns under their heads, on stdout."""
-    cells = [[printable(cell) for cell in row] for row in (heads, *rows)]
+    cells = [[in_one_line(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
     for row in cells:
         line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -103,7 +108,7 @@ def fields(values: Mapping[str, str]) -> None:
     """Names and values in two columns, on stdout."""
     width = max(map(len, values), default=0)
     for name, value in values.items():
-        line(f"{printable(name).ljust(width)}  {printable(value)}")
+        line(f"{in_one_line(name).ljust(width)}  {in_one_line(value)}")
 
 
 class Bar:

@@ -90,6 +90,22 @@ def test_parts_are_listed_as_one(
     assert g4local("ls", "-q").stdout.split() == ["demo", first.stem]
 
 
+def test_a_name_out_of_a_file_can_not_pass_for_another_line(g4local: Run, tmp_path: Path) -> None:
+    path = tmp_path / "odd.gguf"
+    writer = oracle.GGUFWriter(path, "gemma4\nquant  Q8_0")
+    writer.add_string("quantize.imatrix.file", "a\x1b[31m\nparameters  1")
+    writer.add_tensor("x\ny", np.zeros(32, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    shown = g4local("show", str(path)).stdout
+    assert "gemma4␊quant  Q8_0" in shown and "a␛[31m␊parameters  1" in shown
+    assert len(g4local("show", str(path), "--tensors").stdout.splitlines()) == 2
+    refused = told(g4local("quantize", str(path)), 4)
+    assert "Gemma 4" in refused
+
+
 def test_any_gguf_can_be_shown(g4local: Run, tmp_path: Path) -> None:
     path = tmp_path / "mmproj.gguf"
     file = oracle.GGUFWriter(path, "clip")
