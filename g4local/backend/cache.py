@@ -145,11 +145,8 @@ class Cache:
 
     def adopt(self, tokens: Sequence[int], state: State, checkpoints: Mapping[int, Checkpoint]) -> bool:
         """Hold what another context held, with ways back to earlier points of it; False, and empty, if it can't be."""
-        kept = {
-            length: checkpoint
-            for length, checkpoint in self.checkpoints.items()
-            if length <= prefix.common(self.tokens, tokens)
-        }
+        shared = prefix.common(self.tokens, tokens)
+        kept = {length: checkpoint for length, checkpoint in self.checkpoints.items() if length <= shared}
         self.clear()
         if not self._has_logits:  # a context that has said nothing has no place for logits
             self.decode(tokens[:1], logits=1)

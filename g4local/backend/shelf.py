@@ -17,6 +17,8 @@ from g4local.core.progress import Progress, Report
 
 DISK_SHARE = 4
 """Of the space that would be free without them, snapshots take no more than one part in so many."""
+MOST_FILES = 256
+"""More snapshots would make it slow to find one; only those of very small models are so many."""
 
 Entry = tuple[Path, Head]
 
@@ -157,8 +159,8 @@ class Shelf:
         budget = min(self._budget, (taken + free) // DISK_SHARE)
         if nbytes > budget:
             return False
-        for _, size, path in files:
-            if taken + nbytes <= budget:
+        for count, (_, size, path) in enumerate(files):
+            if taken + nbytes <= budget and len(files) - count < MOST_FILES:
                 break
             path.unlink(missing_ok=True)
             taken -= size

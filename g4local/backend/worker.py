@@ -18,6 +18,7 @@ from dataclasses import asdict
 from importlib.util import find_spec, module_from_spec
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
+from time import monotonic
 
 from g4local.backend import frames
 from g4local.backend.engine import Constraint
@@ -227,10 +228,11 @@ class _Worker:
 
     def _settle(self) -> None:
         """Let what a job has left to be written come to the disk."""
+        end = monotonic() + WRITE_SECONDS
         if self._is_answered:
             self._at_rest.wait(WRITE_SECONDS)
         if self._engine is not None:
-            self._engine.wait(WRITE_SECONDS)
+            self._engine.wait(max(0.0, end - monotonic()))
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_any_history_is_answered_as_a_fresh_context_answers(kind: checkpoints.Ki
 def test_any_of_many_histories_is_answered_as_a_fresh_context_answers(
     kind: checkpoints.Kind, tiny: Tiny, load: Loader
 ) -> None:
-    histories(kind, tiny, load, 300)
+    histories(kind, tiny, load, 150)
 
 
 def histories(kind: checkpoints.Kind, tiny: Tiny, load: Loader, count: int) -> None:

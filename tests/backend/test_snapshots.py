@@ -176,6 +176,15 @@ def test_the_least_recently_used_ones_leave_first(tmp_path: Path) -> None:
     assert [path.exists() for path in paths] == [True, False, True, True]
 
 
+def test_there_are_never_so_many_that_looking_takes_long(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelves, "MOST_FILES", 3)
+    paths = []
+    for number in range(5):
+        paths.append(put(shelf, [number] * 10))
+        os.utime(paths[-1], (number, number))
+    assert [path.exists() for path in paths] == [False, False, True, True, True]
+
+
 def test_one_that_exceeds_the_budget_is_left_out(tmp_path: Path) -> None:
     assert not put(Shelf(tmp_path, KEY, 900), [1] * 10).exists()
 
