@@ -24,8 +24,8 @@ from g4local.settings import Paths
 _ARCHITECTURES = {"model": "gemma4", "mmproj": "clip", "drafter": "gemma4-assistant"}
 """`general.architecture` of a file, by what it was pulled for."""
 
-Origin = Literal["download", "cache", "here"]
-"""Whether a file was downloaded, lies in Hugging Face's cache, or was here before."""
+Origin = Literal["download", "cache", "here", "checkpoint"]
+"""Whether a file was downloaded, lies in Hugging Face's cache, was here before, or was made of a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class Paths:
     """What models remember of conversations, so that these go on quickly; safe to delete."""
     sessions: Path
     """The conversations: an SQLite database."""
+    checkpoints: Path
+    """Checkpoints that are downloaded to be converted; deleted afterwards, unless the user keeps them."""
 
 
 def paths(environ: Mapping[str, str]) -> Paths:
@@ -53,4 +55,12 @@ def snapshot_bytes(environ: Mapping[str, str]) -> int:
 
 
 def _paths(data: Path, cache: Path, logs: Path) -> Paths:
-    return Paths(data / "models", cache / "converted", cache, logs, cache / "snapshots", data / "sessions.db")
+    return Paths(
+        data / "models",
+        cache / "converted",
+        cache,
+        logs,
+        cache / "snapshots",
+        data / "sessions.db",
+        data / "checkpoints",
+    )

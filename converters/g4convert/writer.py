@@ -169,7 +169,7 @@ def _opened_alone(part: Path) -> BinaryIO:
     """
     while True:
         with _writing(part):
-            file = open(part, "ab", opener=_opened_as_file)  # noqa: SIM115
+            file = open(part, "r+b", opener=_opened_as_file)  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -186,7 +186,7 @@ def _opened_alone(part: Path) -> BinaryIO:
 
 
 def _opened_as_file(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def convert(
     if not folder.is_dir():
         raise ModelNotFound(
             f"There is no folder {folder}.",
-            "Give a folder that holds config.json and *.safetensors.",
+            "Give a folder that holds config.json and *.safetensors; `g4local pull --from-checkpoint` downloads one.",
         )
     if mmproj_type.upper() not in TYPES:
         raise UsageError(f"There is no type {mmproj_type!r} for a file of towers.", f"Types: {', '.join(TYPES)}.")

@@ -1,6 +1,7 @@
 """`g4local pull`: a model comes from the hub into the models folder."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from os import environ
 from threading import Event
 from time import monotonic
@@ -10,21 +11,48 @@ import typer
 
 from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
+from g4local.core.errors import UsageError
 from g4local.core.messages import Json
 from g4local.core.progress import Progress, Report
 from g4local.settings import paths
 
 if TYPE_CHECKING:
-    from g4local.pulling import Pulled
+    from g4local.pulling import Context, Pulled
 
 SCHEMA = "g4local.pull/1"
 """The name and version of the object that --json prints."""
 
+_HOW = {
+    "here": "was here already",
+    "cache": "lies in Hugging Face's cache",
+    "download": "was downloaded",
+    "checkpoint": "was made of its checkpoint",
+}
 _SECONDS = 0.5
 """Between two lines of progress for scripts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be pulled of a model; each field is a flag."""
+
+    quant: options.Quant = None
+    mmproj: Annotated[bool, typer.Option("--mmproj", help="Get the file that sees and hears, too.")] = False
+    drafter: Annotated[bool, typer.Option("--drafter", help="Get the drafter, too.")] = False
+    from_checkpoint: Annotated[
+        bool, typer.Option("--from-checkpoint", help="Download the safetensors, and convert them here.")
+    ] = False
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the safetensors of --from-checkpoint, for other quants.")
+    ] = False
+    update: Annotated[
+        bool, typer.Option("--update", help="Take what the hub has now, also if it is another file than before.")
+    ] = False
+
+
+@options.takes(Wish)
 def pull(
+    wish: Wish,
     model: Annotated[
         str,
         typer.Argument(
@@ -34,11 +62,6 @@ def pull(
             autocompletion=completion.pullable,
         ),
     ],
-    mmproj: Annotated[bool, typer.Option("--mmproj", help="Get the file that sees and hears, too.")] = False,
-    drafter: Annotated[bool, typer.Option("--drafter", help="Get the drafter, too.")] = False,
-    update: Annotated[
-        bool, typer.Option("--update", help="Take what the hub has now, also if it is another file than before.")
-    ] = False,
     as_json: options.AsJson = False,
     stream_json: Annotated[
         bool, typer.Option("--stream-json", help="Print the progress as JSON lines, and that object last.")
@@ -49,14 +72,12 @@ def pull(
     A file appears when it is whole and its hash is right. Mirrors (HF_ENDPOINT), proxies (HTTPS_PROXY) and tokens
     (HF_TOKEN) are used as by other programs.
     """
-    from g4local import catalog, pulling
+    from g4local import pulling
 
-    wanted = catalog.reference(model)
     cancel, warnings = Event(), list[str]()
     with output.Bar() as bar, interruptible(cancel):
         report = _lines() if stream_json else bar.report
-        context = pulling.Context(paths(environ), report, cancel, warnings.append)
-        pulled = pulling.pull(wanted, pulling.Choice(mmproj, drafter, update), context)
+        pulled = _pulled(model, wish, pulling.Context(paths(environ), report, cancel, warnings.append))
     if as_json or stream_json:
         result = _object(model, pulled, warnings)
         output.json_line({"type": "result", **result} if stream_json else result)
@@ -66,12 +87,25 @@ def pull(
     _tell(pulled, warnings)
 
 
+def _pulled(model: str, wish: Wish, context: "Context") -> list["Pulled"]:
+    from g4local import catalog, making, pulling
+
+    reference = catalog.reference(model)
+    if wish.from_checkpoint:
+        if wish.update or wish.drafter:
+            raise UsageError("--from-checkpoint makes a model and its towers.", "Leave out --update and --drafter.")
+        return making.make(reference, making.Wish(wish.quant, wish.mmproj, wish.keep), context)
+    if wish.keep:
+        raise UsageError("--keep keeps what --from-checkpoint downloads.", "Leave it out; a GGUF is kept anyway.")
+    reference = replace(reference, quant=wish.quant or reference.quant)
+    return pulling.pull(reference, pulling.Choice(wish.mmproj, wish.drafter, wish.update), context)
+
+
 def _tell(pulled: Sequence["Pulled"], warnings: Sequence[str]) -> None:
     for warning in warnings:
         output.warning(warning)
     for each in pulled:
-        how = {"here": "was here already", "cache": "lies in Hugging Face's cache", "download": "was downloaded"}
-        output.note(f"{each.pin.name}, {output.human_bytes(each.pin.nbytes)}, {how[each.origin]} ({each.pin.repo})")
+        output.note(f"{each.pin.name}, {output.human_bytes(each.pin.nbytes)}, {_HOW[each.origin]} ({each.pin.repo})")
         if each.is_first:
             output.note(f"sha256 {each.pin.digest}, which a later pull of it has to find again.")
 
@@ -109,7 +143,7 @@ def _object(model: str, pulled: Sequence["Pulled"], warnings: Sequence[str]) -> 
             "bytes": each.pin.nbytes,
             "sha256": each.pin.digest if len(each.pin.digest) == 64 else None,
             "repo": each.pin.repo,
-            "file": each.pin.path,
+            "file": each.pin.path or None,
             "commit": each.pin.commit,
             "origin": each.origin,
             "first": each.is_first,

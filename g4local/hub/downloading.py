@@ -24,7 +24,7 @@ def download(wanted: Sequence[Wanted], report: Report, cancel: Event) -> None:
     G4Error when the disk has too little room for all, and the errors of `transfer.fetch`; files that came whole stay.
     """
     missing = [each for each in wanted if not each.is_here]
-    expect_room(missing)
+    _expect_room(missing)
     total = sum(each.file.nbytes for each in missing)
     stop = Event()
     queue: SimpleQueue[Wanted] = SimpleQueue()
@@ -47,14 +47,19 @@ def download(wanted: Sequence[Wanted], report: Report, cancel: Event) -> None:
     report(Progress("download", total, total, "bytes"))
 
 
-def expect_room(wanted: Sequence[Wanted], more: int = 0) -> None:
-    """G4Error when the disk of the targets has no room for what is still to come, and for `more` bytes."""
+def remaining(wanted: Sequence[Wanted]) -> int:
+    """Bytes that are still to come."""
+    return sum(max(each.file.nbytes - _size(each.part), 0) for each in wanted if not each.is_here)
+
+
+def _expect_room(wanted: Sequence[Wanted]) -> None:
+    """G4Error when the disk of the targets has no room for what is still to come."""
     if not wanted:
         return
     folder = wanted[0].target.parent
     while not folder.exists():
         folder = folder.parent
-    needed = more + sum(max(each.file.nbytes - _size(each.part), 0) for each in wanted if not each.is_here)
+    needed = remaining(wanted)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise G4Error(

@@ -10,8 +10,8 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -21,7 +21,7 @@ from g4local.core.errors import G4Error, NetworkError
 from g4local.hub import client
 from g4local.hub.client import Passing
 from g4local.hub.listing import Remote
-from g4local.hub.patience import Pace, Patience, stopped
+from g4local.hub.patience import Pace, Patience, persistently, stopped
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -76,6 +76,21 @@ def fetch(wanted: Wanted, tell: Callable[[int], None], cancel: Event) -> None:
         _finish(wanted, part, digest.hexdigest())
 
 
+def beginning(file: Remote, nbytes: int, cancel: Event) -> bytes:
+    """The first bytes of a file, which no hash vouches for; fewer if it has no more."""
+
+    def ask() -> bytes:
+        came = b""
+        with closing(_connection(file, 0, Pace())) as pieces:
+            for piece in pieces:
+                came += piece
+                if len(came) >= nbytes:
+                    break
+        return came[:nbytes]
+
+    return persistently(ask, cancel)
+
+
 def is_part(path: Path) -> bool:
     """Whether a file's name is that of a part: what came of a download that was stopped."""
     return re.fullmatch(r".+\.[0-9a-f]{16}\.part", path.name) is not None
@@ -127,7 +142,7 @@ def _pieces(file: Remote, done: int, cancel: Event) -> Iterator[bytes]:
             patience.wait(failure)
 
 
-def _connection(file: Remote, done: int, pace: Pace) -> Iterator[bytes]:
+def _connection(file: Remote, done: int, pace: Pace) -> Generator[bytes]:
     """What one connection brings of a file, from `done` on, as the network gives it."""
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.utils import get_session, hf_raise_for_status
