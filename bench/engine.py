@@ -22,7 +22,7 @@ from time import perf_counter
 from bench import tools
 from bench.plain import Setting, Took
 from g4local import speed
-from g4local.backend import kernel, machine
+from g4local.backend import kernel, machine, tuning
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions, Sampling
 from g4local.chat.conversation import Conversation, ConversationOptions
@@ -72,13 +72,17 @@ def main() -> None:
 
 
 def fastest(found: Mapping[Setting, Sequence[Took]]) -> Setting:
-    """The setting with the shortest median for prompt and answer together, of those without flash attention."""
-    seconds = {
-        setting: median(took.prefill + took.decode for took in runs)
-        for setting, runs in found.items()
-        if not setting.flash
-    }
-    return min(seconds, key=lambda setting: seconds[setting])
+    """The setting with the shortest medians, of those without flash attention; threads may differ for the two parts."""
+    plain = {setting: runs for setting, runs in found.items() if not setting.flash}
+    choices = []
+    for repack in {setting.repack for setting in plain}:
+        kind = {setting: runs for setting, runs in plain.items() if setting.repack == repack}
+        prompt, batch_threads = min(
+            (median(took.prefill for took in runs), each.threads) for each, runs in kind.items()
+        )
+        answer, threads = min((median(took.decode for took in runs), each.threads) for each, runs in kind.items())
+        choices.append((prompt + answer, Setting(threads, batch_threads, repack)))
+    return min(choices, key=lambda choice: choice[0])[1]
 
 
 def rates(model: Path, ours: WorkerEngine, best: Setting, task: speed.Task, llama_bench: Path | None) -> list[Row]:
@@ -191,11 +195,7 @@ def _searched(model: Path, ours: WorkerEngine, task: speed.Task) -> Setting:
     """Look for the fastest plain setting, and print what each took; flash attention is tried with the fastest alone."""
     asked = speed.prompt(ours, task.prompt, 99, Event())
     tokens = ours.tokenize(asked, Event())
-    every = speed.settings(
-        machine.threads(),
-        machine.hardware_threads(),
-        extra_buffers=machine.extra_buffers(paths(os.environ).cache),
-    )
+    every = speed.settings(tuning.usual(model, paths(os.environ).cache), machine.hardware_threads())
     found: dict[Setting, list[Took]] = {}
 
     def measure(setting: Setting) -> None:
@@ -204,8 +204,8 @@ def _searched(model: Path, ours: WorkerEngine, task: speed.Task) -> Setting:
             found.setdefault(setting, []).append(plain.run(tokens, task.answer))
 
     for _ in range(_SEARCHED):
-        for tuning in every:
-            measure(Setting(tuning.threads, tuning.extra_buffers))
+        for each in every:
+            measure(Setting(each.threads, each.batch_threads, each.extra_buffers))
     best = fastest(found)
     for _ in range(_SEARCHED):
         measure(replace(best, flash=True))
@@ -218,7 +218,8 @@ def _searched(model: Path, ours: WorkerEngine, task: speed.Task) -> Setting:
 
 def _words(setting: Setting) -> str:
     weights = "weights repacked" if setting.repack else "weights as they are"
-    return f"{setting.threads} threads, {weights}{', flash attention' if setting.flash else ''}"
+    threads = f"{setting.batch_threads} threads for the prompt, {setting.threads} for the answer"
+    return f"{threads}, {weights}{', flash attention' if setting.flash else ''}"
 
 
 def _options(tokens: int) -> ConversationOptions:

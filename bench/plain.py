@@ -22,6 +22,8 @@ class Setting:
     """How the model is loaded."""
 
     threads: int
+    batch_threads: int
+    """Threads that read the prompt."""
     repack: bool
     flash: bool = False
     """Flash attention where llama.cpp wants it; g4local does without on the CPU, since it makes reuse inexact."""
@@ -50,7 +52,7 @@ class Plain:
         options.n_batch = options.n_ubatch = BATCH
         options.n_outputs_max = 1
         options.swa_full = False
-        options.n_threads = options.n_threads_batch = setting.threads
+        options.n_threads, options.n_threads_batch = setting.threads, setting.batch_threads
         options.flash_attn_type = (
             llama.LLAMA_FLASH_ATTN_TYPE_AUTO if setting.flash else llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )

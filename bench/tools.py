@@ -38,9 +38,8 @@ def rate(command: Sequence[str]) -> float:
 
 def completion(program: Path, model: Path, setting: Setting, prompt: str) -> list[str]:
     """The command by which llama-completion says eight tokens after a prompt."""
-    command = [str(program), "-m", str(model), "-p", prompt, "-n", "8", "--temp", "0", "-c", str(setting.context)]
-    command += ["-t", str(setting.threads), "-fa", "auto" if setting.flash else "off"]
-    return [*command, "-no-cnv", "--no-display-prompt", *([] if setting.repack else ["--no-repack"])]
+    command = [str(program), "-m", str(model), "-p", prompt, "-n", "8", "--temp", "0"]
+    return [*command, "-no-cnv", "--no-display-prompt", *_flags(setting)]
 
 
 def first_byte(command: Sequence[str], environment: Mapping[str, str]) -> float:
@@ -97,9 +96,7 @@ def server(program: Path, model: Path, setting: Setting) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [str(program), "-m", str(model), "--host", "127.0.0.1", "--port", str(port), "--no-webui", "-np", "1"]
-    command += ["-t", str(setting.threads), "-c", str(setting.context), "-fa", "auto" if setting.flash else "off"]
-    command += [] if setting.repack else ["--no-repack"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, *_flags(setting)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         running = Server(process, port)
         running.wait()
@@ -107,3 +104,8 @@ def server(program: Path, model: Path, setting: Setting) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait()
+
+
+def _flags(setting: Setting) -> list[str]:
+    flags = ["-t", str(setting.threads), "-tb", str(setting.batch_threads), "-c", str(setting.context)]
+    return [*flags, "-fa", "auto" if setting.flash else "off", *([] if setting.repack else ["--no-repack"])]

@@ -4,9 +4,9 @@ A run has a child of its own: load, a short answer that warms up, then a prompt 
 prompt is other words in each run, so that nothing of it could have been kept.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from random import Random
 from statistics import median
 from threading import Event
@@ -56,10 +56,6 @@ class Speed:
     peak_bytes: int | None
     """The most memory of the child at one time, pages of files counted; None where the system does not tell."""
 
-    def seconds(self, task: Task) -> float:
-        """What a question and its answer take."""
-        return task.prompt / self.prefill + task.answer / self.decode
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -99,34 +95,52 @@ def medians(runs: Sequence[Speed]) -> Speed:
     )
 
 
-def settings(cores: int, threads: int, *, extra_buffers: bool) -> list[Tuning]:
-    """What is worth trying with so many cores and hardware threads, the usual setting first."""
-    counts = dict.fromkeys(max(1, count) for count in (cores, threads, 3 * cores // 4, cores // 2))
-    kinds = (True, False) if extra_buffers else (False,)
-    return [Tuning(count, kind) for kind in kinds for count in counts]
+def settings(usual: Tuning, threads: int) -> list[Tuning]:
+    """What is worth trying where a setting is usual, and so many threads can run at one time."""
+    cores = usual.batch_threads
+    counts = dict.fromkeys(max(1, count) for count in (cores, usual.threads, threads, 3 * cores // 4, cores // 2))
+    kinds = (True, False) if usual.extra_buffers else (False,)
+    return [Tuning(count, count, kind) for kind in kinds for count in counts]
 
 
 def timed(
     options: LoadOptions, every: Sequence[Tuning], task: Task, places: Paths, report: Report, cancel: Event
-) -> Iterator[tuple[Tuning, Speed]]:
+) -> dict[Tuning, list[Speed]]:
     """Time each setting so often as the task says, in rounds: what disturbs the machine for a while disturbs all."""
     total = task.repetitions * len(every)
+    runs: dict[Tuning, list[Speed]] = {setting: [] for setting in every}
 
     def tell(progress: Progress) -> None:
         report(replace(progress, stage=f"run {done + 1} of {total}: {progress.stage}"))
 
     for done in range(total):
         number, index = divmod(done, len(every))
-        setting = every[index]
-        chosen = replace(options, threads=setting.threads, extra_buffers=setting.extra_buffers)
-        yield setting, run(chosen, task, number, places, tell, cancel)
+        chosen = replace(options, **asdict(every[index]))
+        runs[every[index]].append(run(chosen, task, number, places, tell, cancel))
+    return runs
 
 
-def best(runs: Mapping[Tuning, Sequence[Speed]], task: Task) -> Tuning:
-    """The setting with the shortest time for the task; the first one, the usual, unless another gains something."""
-    seconds = {setting: medians(speeds).seconds(task) for setting, speeds in runs.items()}
-    usual, fastest = next(iter(seconds)), min(seconds, key=lambda setting: seconds[setting])
-    return fastest if seconds[fastest] < (1 - MARGIN) * seconds[usual] else usual
+def best(runs: Mapping[Tuning, Sequence[Speed]], task: Task, usual: Tuning) -> Tuning:
+    """The setting with the shortest time for the task: threads for the prompt, threads for the answer, and weights.
+
+    The runs had the same threads for both, those of the usual setting among them; what differs from it gains something.
+    """
+    speeds = {(setting.threads, setting.extra_buffers): medians(measured) for setting, measured in runs.items()}
+
+    def quickest(kind: bool, at_first: int, seconds: Callable[[Speed], float]) -> tuple[float, int]:
+        times = {count: seconds(each) for (count, its_kind), each in speeds.items() if its_kind == kind}
+        count = min(times, key=lambda count: times[count])
+        count = count if times[count] < (1 - MARGIN) * times[at_first] else at_first
+        return times[count], count
+
+    def combined(kind: bool) -> tuple[float, Tuning]:
+        answer, threads = quickest(kind, usual.threads, lambda each: task.answer / each.decode)
+        prompt, batch_threads = quickest(kind, usual.batch_threads, lambda each: task.prompt / each.prefill)
+        return prompt + answer, Tuning(threads, batch_threads, kind)
+
+    first = combined(usual.extra_buffers)
+    others = [combined(kind) for kind in {kind for _, kind in speeds} - {usual.extra_buffers}]
+    return min([(first[0] * (1 - MARGIN), first[1]), *others], key=lambda choice: choice[0])[1]
 
 
 def prompt(engine: WorkerEngine, tokens: int, number: int, cancel: Event) -> list[Segment]:

@@ -36,30 +36,46 @@ def test_the_median_is_that_of_each_figure() -> None:
     [(1, 1, [1]), (2, 2, [2, 1]), (4, 8, [4, 8, 3, 2]), (1, 2, [1, 2]), (14, 20, [14, 20, 10, 7])],
 )
 def test_the_usual_setting_is_tried_first_and_none_twice(cores: int, threads: int, counts: list[int]) -> None:
-    every = speed.settings(cores, threads, extra_buffers=True)
-    assert every == [Tuning(count, kind) for kind in (True, False) for count in counts]
-    assert speed.settings(cores, threads, extra_buffers=False) == [Tuning(count, False) for count in counts]
+    every = speed.settings(Tuning(cores, cores, True), threads)
+    assert every == [Tuning(count, count, kind) for kind in (True, False) for count in counts]
+    assert speed.settings(Tuning(cores, cores, False), threads) == [Tuning(count, count, False) for count in counts]
+    assert {setting.threads for setting in speed.settings(Tuning(1, cores, False), threads)} == {1, *counts}
 
 
-USUAL, OTHER, THIRD = Tuning(2, True), Tuning(1, True), Tuning(2, False)
+def both(prefill: float, decode: float) -> list[Speed]:
+    """Runs with these medians."""
+    return [replace(ONE, prefill=prefill * factor, decode=decode * factor) for factor in (1, 0.1, 10)]
+
+
+SHORT, LONG = Task(512, 128, 3), Task(5000, 10, 3)
 
 
 @pytest.mark.parametrize(
-    ("gain", "task", "chosen"),
+    ("one", "two", "plain", "task", "chosen"),
     [
-        (1.02, Task(512, 128, 1), USUAL),
-        (1.10, Task(512, 128, 1), OTHER),
-        (1.10, Task(5000, 10, 1), THIRD),
-        (0.5, Task(512, 128, 1), USUAL),
+        ((50, 10.2), (100, 10), (100, 10), SHORT, Tuning(2, 2, True)),  # 2 % is chance
+        ((50, 12.0), (100, 10), (100, 10), SHORT, Tuning(1, 2, True)),
+        ((120, 12.0), (100, 10), (100, 10), SHORT, Tuning(1, 1, True)),
+        ((50, 5.0), (100, 10), (130, 7), SHORT, Tuning(2, 2, True)),
+        ((50, 5.0), (100, 10), (130, 7), LONG, Tuning(2, 2, False)),
+        ((50, 5.0), (100, 10), (101, 10.1), LONG, Tuning(2, 2, True)),
     ],
 )
-def test_the_best_setting_gains_something_for_the_task(gain: float, task: Task, chosen: Tuning) -> None:
+def test_the_best_setting_gains_something_for_the_task(
+    one: tuple[float, float], two: tuple[float, float], plain: tuple[float, float], task: Task, chosen: Tuning
+) -> None:
     runs = {
-        USUAL: [ONE, replace(ONE, decode=1.0), ONE],
-        OTHER: [replace(ONE, decode=10.0 * gain)] * 3,
-        THIRD: [replace(ONE, prefill=130.0, decode=4.0)] * 3,
+        Tuning(2, 2, True): both(*two),
+        Tuning(1, 1, True): both(*one),
+        Tuning(2, 2, False): both(*plain),
+        Tuning(1, 1, False): both(20, 2),
     }
-    assert speed.best(runs, task) == chosen
+    assert speed.best(runs, task, Tuning(2, 2, True)) == chosen
+
+
+def test_what_is_usual_for_a_small_model_needs_no_gain() -> None:
+    runs = {Tuning(2, 2, False): both(100, 10.2), Tuning(1, 1, False): both(50, 10)}
+    assert speed.best(runs, SHORT, Tuning(1, 2, False)) == Tuning(1, 2, False)
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 17, 300])
@@ -83,10 +99,10 @@ def test_a_run_counts_what_it_did(demo: Path, probe_cache: Path, tmp_path: Path)
     places = replace(paths({"G4LOCAL_HOME": str(tmp_path)}), cache=probe_cache)
     told: list[Progress] = []
     options = LoadOptions(demo, context=256, gpu_layers=0)
-    every = [Tuning(1, False), Tuning(2, False)]
-    runs = list(speed.timed(options, every, Task(64, 16, 2), places, told.append, Event()))
-    assert [setting for setting, _ in runs] == every * 2
-    for _, one in runs:
+    every = [Tuning(1, 1, False), Tuning(1, 2, False)]
+    runs = speed.timed(options, every, Task(64, 16, 2), places, told.append, Event())
+    assert list(runs) == every and [len(each) for each in runs.values()] == [2, 2]
+    for one in (one for each in runs.values() for one in each):
         assert one.prefill == pytest.approx(63 / one.first_token_seconds, rel=0.02)
         assert one.decode > 1 and one.load_seconds > 0
         assert one.peak_bytes is None or 20e6 < one.peak_bytes < 500e6

@@ -25,7 +25,9 @@ class LoadOptions:
     """Tokens of context, rounded up to a multiple of 256; 0 takes all that the model was trained for, `max` as many of
     them as fit into memory with ease."""
     threads: int = 0
-    """Threads of the CPU; 0 takes what `g4local bench --tune` found, or the physical cores."""
+    """Threads of the CPU; 0 takes what `g4local bench --tune` found, or what suits here."""
+    batch_threads: int = 0
+    """Threads that read a prompt; 0: as many."""
     gpu_layers: int | None = None
     """Layers on the GPU, if llama.cpp was built for one; -1 is all, None as many as fit, experts last."""
     kv_type: KvType = "f16"

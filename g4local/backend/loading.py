@@ -41,6 +41,7 @@ def check(options: LoadOptions) -> None:
     """UsageError for numbers that llama.cpp would hang of, or wrap."""
     for name, value, low, high in (
         ("threads", options.threads, 0, MOST_THREADS),
+        ("batch_threads", options.batch_threads, 0, MOST_THREADS),
         ("gpu_layers", options.gpu_layers or 0, -1, MOST_LAYERS),
     ):
         if not low <= value <= high:
@@ -123,7 +124,8 @@ def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> Co
     params.n_batch = params.n_ubatch = BATCH
     # The default reserves logits for each token of a batch: 512 MiB with Gemma 4's vocabulary.
     params.n_outputs_max = setting.outputs
-    params.n_threads = params.n_threads_batch = options.threads or machine.threads()
+    params.n_threads = options.threads or machine.threads()
+    params.n_threads_batch = options.batch_threads or params.n_threads
     # The default keeps sliding layers at full length: 25 GiB for 31B at 32768 tokens.
     params.swa_full = False
     params.type_k = params.type_v = _GGML_TYPES[setting.kv_type]

@@ -23,25 +23,43 @@ _KEPT = 200
 """Models that are remembered; the oldest are forgotten."""
 
 
+_QUICK = 1 << 26
+"""A model of fewer bytes says a token in less time than threads take to meet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tuning:
     """What is tried."""
 
     threads: int
+    batch_threads: int
+    """Threads that read a prompt."""
     extra_buffers: bool
     """llama.cpp's repacked weights."""
 
 
 def setting(options: LoadOptions, cache: Path, command: Sequence[str] = WORKER) -> Tuning:
-    """How a model is loaded: as its options say, as it was tuned where they say nothing, or as suits any model here.
+    """How a model is loaded: as its options say, as it was tuned where they say nothing, or as is usual.
+
+    The errors of `usual`.
+    """
+    suits = usual(options.path, cache, command)
+    found = known(options.path, cache) or suits
+    threads, batch_threads = found.threads, found.batch_threads
+    if options.threads:
+        threads, batch_threads = options.threads, options.batch_threads or options.threads
+    extra_buffers = found.extra_buffers and suits.extra_buffers
+    return Tuning(threads, batch_threads, extra_buffers if options.extra_buffers is None else options.extra_buffers)
+
+
+def usual(path: Path, cache: Path, command: Sequence[str] = WORKER) -> Tuning:
+    """What suits a model that was not tuned: all cores, and repacked weights if they survive here.
 
     The errors of `machine.extra_buffers`.
     """
-    found = known(options.path, cache)
-    extra_buffers = options.extra_buffers
-    if extra_buffers is None:
-        extra_buffers = machine.extra_buffers(cache, command) and (found is None or found.extra_buffers)
-    return Tuning(options.threads or (found.threads if found else machine.threads()), extra_buffers)
+    cores = machine.threads()
+    is_quick = path.is_file() and path.stat().st_size < _QUICK
+    return Tuning(1 if is_quick else cores, cores, machine.extra_buffers(cache, command))
 
 
 def known(path: Path, cache: Path) -> Tuning | None:
@@ -51,8 +69,9 @@ def known(path: Path, cache: Path) -> Tuning | None:
         found = Tuning(**entry)
     except (OSError, KeyError, TypeError):
         return None
-    is_sound = type(found.threads) is int and 0 < found.threads <= MOST_THREADS and type(found.extra_buffers) is bool
-    return found if is_sound else None
+    counts = found.threads, found.batch_threads
+    are_sound = all(type(count) is int and 0 < count <= MOST_THREADS for count in counts)
+    return found if are_sound and type(found.extra_buffers) is bool else None
 
 
 def keep(path: Path, cache: Path, best: Tuning) -> None:

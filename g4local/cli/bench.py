@@ -1,6 +1,6 @@
 """`g4local bench`: how fast a model is on this machine, and which setting makes it fastest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from os import environ
 from pathlib import Path
@@ -18,7 +18,7 @@ from g4local.settings import Paths, paths
 
 if TYPE_CHECKING:
     from g4local.backend.tuning import Tuning
-    from g4local.speed import Speed
+    from g4local.speed import Speed, Task
 
     Runs = Mapping[Tuning, Sequence[Speed]]
 
@@ -59,25 +59,24 @@ def bench(flags: Flags) -> None:
     setting that was found, unless --threads says otherwise.
     """
     from g4local import library, speed
-    from g4local.backend import machine, tuning
+    from g4local.backend import tuning
 
     if flags.tune and flags.threads:
         raise UsageError("--tune tries numbers of threads itself.", "Leave out --threads.")
     places, cancel = paths(environ), Event()
     task = speed.Task(flags.prompt, flags.answer, flags.repetitions)
     found = library.find(flags.model, places)
-    runs: dict[Tuning, list[Speed]] = {}
     with output.Bar() as bar, interruptible(cancel):
         asked = _options(flags, library.gguf(found, flags.quant, places, bar.report, cancel))
-        survives = machine.extra_buffers(places.cache)
-        every = (
-            speed.settings(machine.threads(), machine.hardware_threads(), extra_buffers=survives)
-            if flags.tune
-            else [tuning.setting(asked, places.cache)]
+
+        def timed(every: "Sequence[Tuning]") -> "Runs":
+            return speed.timed(asked, every, task, places, bar.report, cancel)
+
+        used, runs = (
+            _tuned(asked.path, task, places, timed) if flags.tune else (tuning.setting(asked, places.cache), {})
         )
-        for setting, measured in speed.timed(asked, every, task, places, bar.report, cancel):
-            runs.setdefault(setting, []).append(measured)
-    used = speed.best(runs, task)
+        if used not in runs:
+            runs = {**runs, **timed([used])}
     if flags.tune:
         _keep(asked.path, used, places)
     is_tuned = not flags.threads and tuning.known(asked.path, places.cache) == used
@@ -88,10 +87,22 @@ def bench(flags: Flags) -> None:
     output.line(_words(used, is_tuned))
     if flags.tune:
         rows = [(*_cells(setting), *_figures(speed.medians(speeds))) for setting, speeds in runs.items()]
-        output.table(("THREADS", "REPACKED", *_HEADS), rows)
+        output.table(("THREADS", "PROMPTS", "REPACKED", *_HEADS), rows)
     else:
         rows = [(str(number), *_figures(each)) for number, each in enumerate(runs[used], 1)]
         output.table(("RUN", *_HEADS), [*rows, ("median", *_figures(speed.medians(runs[used])))])
+
+
+def _tuned(
+    path: Path, task: "Task", places: Paths, timed: "Callable[[Sequence[Tuning]], Runs]"
+) -> "tuple[Tuning, Runs]":
+    """The best setting for a model, and what was tried for it."""
+    from g4local import speed
+    from g4local.backend import machine, tuning
+
+    usual = tuning.usual(path, places.cache)
+    runs = timed(speed.settings(usual, machine.hardware_threads()))
+    return speed.best(runs, task, usual), runs
 
 
 def _options(flags: Flags, path: Path) -> LoadOptions:
@@ -118,12 +129,13 @@ def _keep(path: Path, best: "Tuning", places: Paths) -> None:
 
 def _words(used: "Tuning", is_tuned: bool) -> str:
     threads = "1 thread" if used.threads == 1 else f"{used.threads} threads"
+    threads += f", {used.batch_threads} for prompts" if used.batch_threads != used.threads else ""
     kept = " (kept by --tune)" if is_tuned else ""
     return f"{threads}, weights {'repacked' if used.extra_buffers else 'as they are'}{kept}"
 
 
-def _cells(setting: "Tuning") -> tuple[str, str]:
-    return str(setting.threads), "yes" if setting.extra_buffers else "no"
+def _cells(setting: "Tuning") -> tuple[str, str, str]:
+    return str(setting.threads), str(setting.batch_threads), "yes" if setting.extra_buffers else "no"
 
 
 def _figures(speed: "Speed") -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from g4local.backend.tuning import Tuning
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
 
-BEST = Tuning(threads=7, extra_buffers=False)
+BEST = Tuning(threads=7, batch_threads=8, extra_buffers=False)
 
 
 @pytest.fixture
@@ -37,24 +37,27 @@ def cache(probe_cache: Path, tmp_path: Path) -> Path:
 
 def test_nothing_is_known_before(model: Path, cache: Path) -> None:
     assert tuning.known(model, cache) is None
-    usual = Tuning(machine.threads(), machine.extra_buffers(cache))
-    assert tuning.setting(LoadOptions(model), cache) == usual
+    usual = Tuning(1, machine.threads(), machine.extra_buffers(cache))
+    assert tuning.setting(LoadOptions(model), cache) == tuning.usual(model, cache) == usual
+    with model.open("ab") as file:
+        file.truncate(1 << 27)  # no longer so small that threads only cost
+    assert tuning.setting(LoadOptions(model), cache) == replace(usual, threads=machine.threads())
 
 
 def test_what_is_kept_is_used_where_the_options_say_nothing(model: Path, cache: Path) -> None:
     tuning.keep(model, cache, BEST)
     assert tuning.setting(LoadOptions(model), cache) == BEST
-    assert tuning.setting(LoadOptions(model, threads=3), cache) == replace(BEST, threads=3)
+    assert tuning.setting(LoadOptions(model, threads=3), cache) == Tuning(3, 3, False)
     assert tuning.setting(LoadOptions(model, extra_buffers=True), cache) == replace(BEST, extra_buffers=True)
-    tuning.keep(model, cache, Tuning(2, True))
-    assert tuning.known(model, cache) == Tuning(2, True)
+    tuning.keep(model, cache, Tuning(2, 2, True))
+    assert tuning.known(model, cache) == Tuning(2, 2, True)
     assert tuning.count(cache) == 1
 
 
 def test_repacked_weights_that_do_not_survive_are_never_used(model: Path, cache: Path) -> None:
     (cache / "start-probe.json").write_text(json.dumps({"extra_buffers": {machine.fingerprint(): False}}))
-    tuning.keep(model, cache, Tuning(2, True))
-    assert tuning.setting(LoadOptions(model), cache) == Tuning(2, False)
+    tuning.keep(model, cache, Tuning(2, 2, True))
+    assert tuning.setting(LoadOptions(model), cache) == Tuning(2, 2, False)
 
 
 def test_a_model_is_known_by_its_content_and_its_machine(
@@ -78,8 +81,16 @@ KEPT = '{"tuning": {"KEY": %s}}'
     "text",
     ["", "null", "[]", "{}", "[" * 100_000, "\x00", '{"tuning": []}', KEPT % "1", KEPT % "{}", KEPT % '{"threads": 1}']
     + [
-        KEPT % f'{{"threads": {threads}, "extra_buffers": {buffers}}}'
-        for threads, buffers in (("0", "true"), ("513", "true"), ("true", "true"), ("2", '"no"'), ('2, "x": 1', "true"))
+        KEPT % f'{{"threads": {threads}, "batch_threads": {batch}, "extra_buffers": {buffers}}}'
+        for threads, batch, buffers in (
+            ("0", 1, "true"),
+            ("513", 1, "true"),
+            ("true", 1, "true"),
+            ("2", 0, "true"),
+            ("2", '"2"', "true"),
+            ("2", 1, '"no"'),
+            ('2, "x": 1', 1, "true"),
+        )
     ],
 )
 def test_a_broken_or_foreign_file_tells_nothing_and_is_replaced(model: Path, cache: Path, text: str) -> None:
@@ -107,7 +118,7 @@ def test_a_load_has_the_threads_that_were_kept(demo: Path, cache: Path) -> None:
             list(engine.generate([Segment("<bos>", special=True)], Sampling(), 2, silent, Event()))
             return len(list(Path(f"/proc/{engine.pid}/task").iterdir()))
 
-    tuning.keep(demo, cache, Tuning(threads=1, extra_buffers=False))
+    tuning.keep(demo, cache, Tuning(1, 1, extra_buffers=False))
     alone = threads()
-    tuning.keep(demo, cache, Tuning(threads=3, extra_buffers=False))
+    tuning.keep(demo, cache, Tuning(3, 1, extra_buffers=False))
     assert threads() == alone + 2
