@@ -4,9 +4,10 @@ What is done between `with store.writing()` and its end appears as a whole, and 
 """
 
 import json
-import secrets
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from time import time
 from typing import Any, Self, cast
@@ -92,9 +93,9 @@ class Store:
 
     def path_to(self, head: int | None) -> list[Stored]:
         """The messages from the beginning to this one, in order."""
-        query = f"{PATH} SELECT {STORED} FROM path JOIN messages USING (id) ORDER BY depth"
+        query = f"{PATH} SELECT {STORED} FROM path JOIN messages USING (id)"
         with told(self.path):
-            return [values.stored(row) for row in self.rows(query, {"head": head})]
+            return [values.stored(row) for row in sorted(self.rows(query, {"head": head}), key=itemgetter(0))]
 
     def tree(self, session: Session) -> list[Stored]:
         """All messages of a session, those of its other branches and those that it shares included; parents first."""
@@ -138,7 +139,7 @@ class Store:
         query = """INSERT INTO sessions (id, title, forked_from, source, created, updated) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT (id) DO NOTHING"""
         for _ in range(_ID_TRIES):
-            name = secrets.token_hex(_ID_BYTES)
+            name = os.urandom(_ID_BYTES).hex()
             given = (name, title_of(storable(title)), forked_from, source, now, now)
             if self.database.execute(query, given).rowcount:
                 return name

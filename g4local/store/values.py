@@ -10,8 +10,11 @@ from g4local.core.messages import Json, Message, from_dict, to_dict
 _LONGEST_TITLE = 72
 UNTITLED = "untitled"
 
-STORED = "messages.id, messages.parent, messages.turn, messages.created, messages.text, messages.rest"
+STORED = "messages.id, messages.parent, messages.turn, messages.created, role, messages.text, messages.rest"
 """The columns that `stored` takes."""
+
+_PLAIN = "{}"
+"""The rest of a message that has nothing but words; most are such, and long sessions are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def storable(text: str) -> str:
 def columns(message: Message) -> tuple[str, str, str]:
     """A message's role, its words, and all else as JSON."""
     entry = to_dict(message)
+    del entry["role"]
     if isinstance(message.content, str):
         del entry["content"]
     return message.role, storable(message.text), json.dumps(entry)
@@ -80,9 +84,10 @@ def columns(message: Message) -> tuple[str, str, str]:
 
 def stored(row: tuple[Any, ...]) -> Stored:
     """The message in the columns of STORED."""
-    number, parent, turn, created, text, rest = row
-    entry = json.loads(rest)
-    return Stored(number, parent, turn, created, from_dict({"content": text, **entry}))
+    number, parent, turn, created, role, text, rest = row
+    plain = rest == _PLAIN
+    message = Message(role, text) if plain else from_dict({"role": role, "content": text, **json.loads(rest)})
+    return Stored(number, parent, turn, created, message)
 
 
 def session(row: tuple[Any, ...]) -> Session:

@@ -1,7 +1,10 @@
 """The conversations that are kept, from the command line."""
 
 import json
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -80,6 +83,32 @@ def test_run_is_kept_and_gone_on_with(
     assert shown["id"] == first["session"]
     assert (shown["message_count"], len(shown["messages"])) == (4, 6)
     assert shown["head"] == shown["messages"][3]["id"]
+
+
+def test_a_kill_costs_the_words_of_the_last_second_at_most(
+    started: Callable[..., subprocess.Popen[str]],
+    command: Command,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("G4LOCAL_HOME", environment["G4LOCAL_HOME"])
+    process = started(["chat", "demo", "--regex", "([a-z]{3,9} ){2000}", "--no-loop-guard", "--seed", "1"])
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("Tell me everything\n")
+    process.stdin.flush()
+    said, begin = [(time.monotonic(), os.read(process.stdout.fileno(), 4096))], time.monotonic()
+    while said[-1][1] and time.monotonic() < begin + 2.5:
+        said.append((time.monotonic(), os.read(process.stdout.fileno(), 4096)))
+    process.kill()
+    killed = time.monotonic()
+    assert said[-1][1], "the model said too little"
+    shown = the_json(command("sessions", "show", "--json"))
+    assert [entry["message"]["content"] for entry in shown["messages"]] == ["Tell me everything"]
+    kept = shown["draft"][0]["content"]
+    assert b"".join(piece for _, piece in said).decode(errors="replace").startswith(kept[:-5])
+    assert kept.startswith(b"".join(piece for when, piece in said if when < killed - 1).decode(errors="replace")[:-5])
+    assert the_json(command("sessions", "show", shown["id"], "--json"))["turns"][0]["result"] is None
 
 
 @pytest.mark.parametrize(
