@@ -19,6 +19,8 @@ from g4local.backend.stop import StopFlag
 from g4local.core.errors import BadGguf, Cancelled, DoesNotFit, EngineError, G4Error, UsageError
 from g4local.core.progress import Progress, Report
 
+_OUT_OF_MEMORY = re.compile(r"allocate|insufficient memory")
+"""Found in what llama.cpp says when the system gives it no memory."""
 _LET_GO_PERCENT = 4
 """After so much of a load, pages of repacked weights are let go of."""
 _GGML_TYPES: dict[KvType, int] = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0}
@@ -117,7 +119,7 @@ def open_assistant(model: int, target: Context) -> int:
 
 
 def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> Context:
-    """A context of the model's, which the caller frees first; EngineError when llama.cpp can't make it."""
+    """A context of the model's, which the caller frees first; DoesNotFit or EngineError when there can't be one."""
     setting = fit.setting
     params = llama.llama_context_default_params()
     params.n_ctx = setting.context
@@ -139,9 +141,10 @@ def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> Co
         if context is not None:
             nextn.tell_states(context, wanted=False)
             return Context(context, params)
-    raise EngineError(
-        f"llama.cpp can't make a context of {setting.context} tokens: {listen().complaint() or 'it does not say why'}.",
-        "Try a smaller context (--ctx).",
+    complaint = listen().complaint() or "it does not say why"
+    error = DoesNotFit if _OUT_OF_MEMORY.search(complaint) else EngineError
+    raise error(
+        f"llama.cpp can't make a context of {setting.context} tokens: {complaint}.", "Try a smaller context (--ctx)."
     )
 
 
@@ -159,7 +162,7 @@ def _failure(path: Path, stop: StopFlag) -> G4Error:
     if stop.is_set():
         return Cancelled("Loading the model was cancelled.")
     complaint = listen().complaint() or "it does not say why"
-    if re.search(r"allocate|insufficient memory", complaint):
+    if _OUT_OF_MEMORY.search(complaint):
         return DoesNotFit(
             f"There is too little memory for {path}: {complaint}.", "Try a smaller context or quantization."
         )
