@@ -50,6 +50,7 @@ _MEMORY_HINT = "Most likely the memory was full: try a smaller context (--ctx) o
 _HINTS = {
     signal.SIGKILL: _MEMORY_HINT,
     signal.SIGSEGV: "Ask again, which starts it anew. If it dies again, g4local doctor tells what can run here.",
+    signal.SIGBUS: "The model's file has become shorter while it was in use, or its disk fails; look after it first.",
     signal.SIGILL: "llama.cpp was built for another processor; install llama-cpp-python again on this machine.",
 }
 

@@ -5,6 +5,7 @@ Nothing changes before `take`, so whoever stops a summary has lost nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Event as Wish
 
 from g4local.backend.engine import EngineInfo
@@ -126,7 +127,12 @@ class Room:
 
     def _cost(self, messages: Sequence[Message]) -> int:
         """The tokens of messages by themselves."""
-        return self._count(messages, system=False, tools=False) - self._count((), system=False, tools=False)
+        return self._count(messages, system=False, tools=False) - self._frame
+
+    @cached_property
+    def _frame(self) -> int:
+        """The tokens of a prompt without a message."""
+        return self._count((), system=False, tools=False)
 
 
 def context_of(info: EngineInfo) -> str:

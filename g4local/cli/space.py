@@ -43,7 +43,7 @@ class Space:
         """Take results of tools out of the history."""
         with self._room() as room:
             change = room.lighter()
-        self._take(room, change, "Results of tools were dropped.")
+        self._take(room, change, "Results of tools, and thoughts of the running turn, were dropped.")
 
     def compact(self, question: str = "") -> None:
         """Let the model summarise the older turns."""
@@ -92,7 +92,7 @@ class Space:
             return False
         with self._room(question) as room:
             lighter = _lighter(room)
-        if lighter and asking.yes(f"Drop results of tools ({lighter.won:,} tokens)?", self._cancel):
+        if lighter and asking.yes(f"Drop results of tools and thoughts ({lighter.won:,} tokens)?", self._cancel):
             self._take(room, lighter, "They were dropped.")
             if lighter.after < NEARLY_FULL * room.info.context:
                 return True

@@ -5,6 +5,7 @@ What is said after it is what a fresh process says to the same history, and no p
 
 import os
 import resource
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from g4local import library
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions, Sampling
 from g4local.chat.conversation import Conversation, ConversationOptions
-from g4local.core.errors import DoesNotFit, EngineDied, EngineError, G4Error
+from g4local.core.errors import BadGguf, DoesNotFit, EngineDied, EngineError, G4Error
 from g4local.core.events import Event, TextDelta
 from g4local.core.messages import Message
 from g4local.core.progress import Progress, silent
@@ -166,6 +167,26 @@ def test_memory_that_is_too_little_for_a_load_is_told(made: Made) -> None:
             assert engine.pid is None
         engine.close()
     assert outcomes[0] != "loaded" and outcomes[-1] == "loaded"
+
+
+def test_a_file_that_is_cut_off_while_it_is_in_use_is_told_and_not_loaded_again(
+    places: Paths, gguf: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copy(gguf, tmp_path / "model.gguf"))
+    options = LoadOptions(copy, context=512, threads=1, extra_buffers=False)
+    engine = WorkerEngine(options, cache=places.cache)
+    talk = Conversation(engine, options=GREEDY)
+    talk.load(silent, Wish())
+    os.truncate(copy, copy.stat().st_size // 2)
+    with pytest.raises(EngineDied, match=r"SIGBUS.*while it answered") as death:
+        ask(talk, FIRST)
+    assert "file" in death.value.hint and talk.messages == [Message("user", FIRST)]
+    with pytest.raises(BadGguf, match="is cut off"):
+        ask(talk, SECOND)
+    shutil.copy(gguf, copy)
+    ask(talk, SECOND)
+    assert talk.messages[-1].role == "assistant"
+    engine.close()
 
 
 def ask(talk: Conversation, text: str) -> list[Event]:
