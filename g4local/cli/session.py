@@ -153,9 +153,10 @@ class Session:
         output.note(f"Taken back: {self._talk.rewind(questions[-1])}")
 
     def _clear(self, argument: str) -> None:
-        """forget the conversation"""
+        """begin a new conversation"""
+        left = self._talk.session
         self._talk.clear()
-        output.note("The conversation is forgotten.")
+        output.note("A new conversation begins." + (f" The last one is kept as session {left}." if left else ""))
 
     def _context(self, argument: str) -> None:
         """show what the context is filled with"""

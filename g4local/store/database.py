@@ -113,9 +113,15 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA foreign_keys = ON")
     database.execute("PRAGMA secure_delete = ON")
     database.execute("PRAGMA synchronous = FULL")
-    if _version(database) == len(MIGRATIONS):
+    is_current = _version(database) == len(MIGRATIONS)
+    if database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            _switch_to_wal(database)
+        except sqlite3.OperationalError:
+            if not is_current:  # a copy that can't be written can still be read
+                raise
+    if is_current:
         return
-    _switch_to_wal(database)
     database.execute("BEGIN IMMEDIATE")
     _refuse_a_newer_one(database, path)
     for number, statements in enumerate(MIGRATIONS[_version(database) :], _version(database) + 1):

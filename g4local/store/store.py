@@ -29,7 +29,8 @@ PATH = """WITH RECURSIVE path (id) AS (
 
 _SESSION = """
     SELECT sessions.id, title, head, coalesce(messages.depth, 0), turns.settings, forked_from, sessions.created, updated
-    FROM sessions LEFT JOIN messages ON messages.id = head LEFT JOIN turns ON turns.id = messages.turn"""
+    FROM sessions LEFT JOIN messages ON messages.id = head LEFT JOIN turns ON turns.id = coalesce(
+        messages.turn, (SELECT max(turn) FROM messages AS own WHERE own.session = sessions.id))"""
 
 
 class Store:

@@ -110,7 +110,7 @@ def heading(message: Message) -> str:
     """Who says a message, as people read it."""
     if message.summary:
         return "Summary"
-    return f"{_NAMES[message.role]} {message.name}".rstrip()
+    return "Summary" if message.summary else f"{_NAMES[message.role]} {message.name}".rstrip()
 
 
 def _blocks(message: Message) -> list[str]:

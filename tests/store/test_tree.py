@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from g4local.core.errors import StoreError, UsageError
 from g4local.core.messages import Message
 from g4local.store import upkeep
+from g4local.store.database import MIGRATIONS
 from g4local.store.store import Store
 from g4local.store.values import UNTITLED, title_of
 from tests.core.test_messages import MESSAGES
@@ -260,6 +262,7 @@ def test_a_backup_is_a_store_and_is_never_written_over(tmp_path: Path) -> None:
         with pytest.raises(StoreError):
             upkeep.backup(store, tmp_path / "nowhere" / "copy.db")
     with Store(tmp_path / "copy.db") as copy:
+        assert copy.rows("PRAGMA journal_mode") == [("wal",)]
         assert [message.text for message in said(copy, session)] == ["hi"]
     assert not list(tmp_path.glob("*.part"))
 
@@ -298,6 +301,20 @@ def test_a_newer_store_is_refused_in_one_sentence_and_left_as_it_is(tmp_path: Pa
         Store(path)
     assert "schema 99" in caught.value.message
     assert path.read_bytes() == before
+
+
+def test_a_schema_that_stores_have_is_never_changed_only_added_to() -> None:
+    hashes = [sha256("\n".join(statements).encode()).hexdigest()[:16] for statements in MIGRATIONS]
+    assert hashes == ["9b378d84cd0bbf8b"]
+
+
+def test_a_session_of_which_all_was_taken_back_still_knows_its_model(tmp_path: Path) -> None:
+    with Store(tmp_path / "sessions.db") as store:
+        with store.writing():
+            session = store.start("title")
+            store.append(session, None, Message("user", "hi"), turn=store.begin_turn({"model": "demo"}))
+        assert store.last().setting("model") == "demo"
+        assert store.path_to(store.last().head) == []
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
