@@ -58,7 +58,8 @@ def usual(path: Path, cache: Path, command: Sequence[str] = WORKER) -> Tuning:
     The errors of `machine.extra_buffers`.
     """
     cores = machine.threads()
-    is_quick = path.is_file() and path.stat().st_size < _QUICK
+    is_whole = path.is_file() and "-00001-of-" not in path.name
+    is_quick = is_whole and path.stat().st_size < _QUICK
     return Tuning(1 if is_quick else cores, cores, machine.extra_buffers(cache, command))
 
 

@@ -39,6 +39,9 @@ def test_nothing_is_known_before(model: Path, cache: Path) -> None:
     assert tuning.known(model, cache) is None
     usual = Tuning(1, machine.threads(), machine.extra_buffers(cache))
     assert tuning.setting(LoadOptions(model), cache) == tuning.usual(model, cache) == usual
+    first = model.rename(model.with_name("model-00001-of-00007.gguf"))
+    assert tuning.setting(LoadOptions(first), cache) == replace(usual, threads=machine.threads())
+    first.rename(model)
     with model.open("ab") as file:
         file.truncate(1 << 27)  # no longer so small that threads only cost
     assert tuning.setting(LoadOptions(model), cache) == replace(usual, threads=machine.threads())
