@@ -131,10 +131,11 @@ def rows(tensors: Iterable[SourceTensor]) -> Iterator[Rows]:
 
 def read(folder: Path) -> Checkpoint:
     """Read what a folder holds, but no weight; BadCheckpoint when a file is missing, cut off or inconsistent."""
-    if not folder.is_dir():
-        raise BadCheckpoint(f"There is no folder {folder}.", "Give a folder that was downloaded from Hugging Face.")
-    if not (folder / INDEX).is_file():
-        foreign.expect_checkpoint(folder, _WEIGHTS)
+    with _reading(folder):
+        if not folder.is_dir():
+            raise BadCheckpoint(f"There is no folder {folder}.", "Give a folder that was downloaded from Hugging Face.")
+        if not (folder / INDEX).is_file():
+            foreign.expect_checkpoint(folder, _WEIGHTS)
     config = read_json(folder / "config.json")
     index = folder / INDEX
     tensors = _indexed(folder, index) if index.is_file() else _listed(folder)
@@ -162,18 +163,12 @@ def read_text(path: Path) -> str:
 
 def _read_small(path: Path) -> bytes:
     """What is in one of the small files; BadCheckpoint when it is missing, no file, or so large that it is none."""
-    try:
+    with _reading(path):
         if not path.is_file() and path.exists():
             raise _bad(path, "is no file")
         if path.stat().st_size > _MAX_SMALL:
             raise _bad(path, "is too large to be one of a model's small files")
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise BadCheckpoint(
-            f"{path.parent} has no {path.name}.", "Download the whole repository, the small files too."
-        ) from error
-    except OSError as error:
-        raise _bad(path, f"can't be read ({error.strerror})") from error
 
 
 def _listed(folder: Path) -> dict[str, SourceTensor]:
@@ -270,8 +265,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise BadCheckpoint(
+            f"{path.parent} has no {path.name}.", "Download the whole repository, the small files too."
+        ) from error
     except OSError as error:
-        raise _bad(path, f"can't be read ({error.strerror})") from error
+        raise BadCheckpoint(f"{path.name} can't be read: {error.strerror}.", "Check your rights there.") from error
 
 
 def _bad(path: Path, what: str) -> BadCheckpoint:

@@ -144,7 +144,8 @@ def read(path: Path, longest: int | None = None, *, exact: bool = False) -> Gguf
     except UnicodeDecodeError as error:
         raise _bad(path, "holds a text that is not UTF-8") from error
     except (OSError, ValueError) as error:
-        raise BadGguf(f"{path.name} can't be read: {error}.", "Check that it is a file that you may read.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadGguf(f"{path.name} can't be read: {reason}.", "Check that it is a file that you may read.") from error
 
 
 def u32(number: int) -> Value:

@@ -69,9 +69,11 @@ def read(name: str) -> Importance:
     UsageError when there is no such file; BadGguf or BadImatrix when it is cut off, damaged or something else.
     """
     path = Path(name)
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}.", "Give the file that `g4local imatrix` or llama-imatrix wrote.")
     try:
+        if not path.is_file():
+            raise UsageError(
+                f"There is no file {path}.", "Give the file that `g4local imatrix` or llama-imatrix wrote."
+            )
         with path.open("rb") as file:
             is_gguf = file.read(len(gguf.MAGIC)) == gguf.MAGIC
         if is_gguf:

@@ -36,11 +36,17 @@ def convert(
     from g4convert.mmproj import TYPES
     from g4local import library
 
-    if folder.is_file():
+    try:
+        is_file, is_folder = folder.is_file(), folder.is_dir()
+    except OSError as error:
+        raise ModelNotFound(
+            f"{folder} can't be read: {error.strerror}.", "Check its name, and your rights there."
+        ) from error
+    if is_file:
         raise UsageError(
             f"{folder} is a file.", "`convert` takes the folder that holds config.json; `quantize` takes a GGUF."
         )
-    if not folder.is_dir():
+    if not is_folder:
         raise ModelNotFound(
             f"There is no folder {folder}.",
             "Give a folder that holds config.json and *.safetensors; `g4local pull --from-checkpoint` downloads one.",

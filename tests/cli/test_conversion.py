@@ -89,5 +89,7 @@ def test_a_source_that_is_no_folder_is_told_what_to_do_with_it(g4local: Run, tmp
     refused = g4local("convert", str(file))
     assert "is a file" in told(refused, 2) and "`quantize` takes a GGUF" in refused.stderr
     assert "Give a folder" in g4local("convert", "google/gemma-4-E2B-it").stderr
+    assert "File name too long" in told(g4local("convert", "a" * 300), 3)
+    assert "File name too long" in told(g4local("convert", str(DEMO), "--imatrix", "a" * 300), 4)
     assert "towers" in told(g4local("convert", str(DEMO), "--mmproj-type", "Q4_0", "--plan"), 2)
     assert "Q4_K_M" in g4local("convert", str(DEMO), "--quant", "q4_k", "--plan").stderr

@@ -367,3 +367,14 @@ def change_json(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
+
+
+def test_a_folder_that_may_not_be_looked_at_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    folder = checkpoints.write(tmp_path / "model", checkpoints.make("dense"))
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(BadCheckpoint, match="model can't be read: Permission denied") as caught:
+        checkpoint.read(folder)
+    assert "rights" in caught.value.hint
