@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Literal
 
-from g4local import __version__, catalog, pins
+from g4local import __version__, catalog, naming
 from g4local.core import foreign
 from g4local.core.errors import BadCheckpoint, BadGguf, Busy, Cancelled, G4Error, ModelNotFound, UsageError
 from g4local.core.files import write_whole
@@ -67,8 +67,8 @@ class Model:
 def find(name: str, paths: Paths) -> Model:
     """The model that a name means: `demo`, a file or folder, the name of a GGUF in the models folder.
 
-    Or a size of the family that was pulled or converted into that folder: `26b-a4b`, `e2b:q8_0`. ModelNotFound tells
-    the names that there are.
+    Or what was pulled or converted into that folder, as it was named then: `26b-a4b`, `e2b:q8_0`, `OWNER/REPO:q8_0`.
+    ModelNotFound tells the names that there are.
     """
     if name == DEMO:
         return Model(DEMO, Path(str(files("g4local") / "demo")), "checkpoint")
@@ -81,8 +81,8 @@ def find(name: str, paths: Paths) -> Model:
     for model in _in_models_folder(paths):
         if name in (model.name, model.path.name):
             return model
-    if pulled := _of_family(name, paths):
-        return pulled
+    if pulled := naming.pulled(name, paths.models):
+        return Model(pulled.stem, pulled, "gguf")
     known = ", ".join(model.name for model in listed(paths))
     shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
     can_be_pulled = f" `g4local pull {shown}` gets it." if catalog.known(name.partition(":")[0]) else ""
@@ -216,28 +216,6 @@ def _in_models_folder(paths: Paths) -> Iterator[Model]:
     for path in sorted(paths.models.glob("*.gguf")):
         if path.is_file():
             yield Model(path.name if path.stem == DEMO else path.stem, path, "gguf")
-
-
-def _of_family(name: str, paths: Paths) -> Model | None:
-    """What was pulled as a size of the family, in the catalog's order of quants; then what was converted of one."""
-    size, _, quant = name.partition(":")
-    known = catalog.known(size)
-    if known is None:
-        return None
-    pulled = {
-        pin.quant: pin
-        for pin in pins.read(paths.models).values()
-        if (pin.size, pin.kind, pin.part) == (known.name, "model", 1) and pins.here(paths.models, pin)
-    }
-    for entry in known.models:
-        if entry.quant in pulled and entry.is_called(quant or None):
-            path = paths.models / pulled[entry.quant].name
-            return Model(path.stem, path, "gguf")
-    begin = f"{known.model}-{quant}".lower()
-    for model in _in_models_folder(paths):
-        if model.name.lower() == begin or (not quant and model.name.lower().startswith(begin)):
-            return model
-    return None
 
 
 def _is_whole(target: Path) -> bool:

@@ -89,7 +89,7 @@ def pull(reference: Reference, choice: Choice, context: Context) -> list[Pulled]
             listings[place] = listing(*place, context.cancel)
         for file in _files(target.entry, listings[place]):
             if not choice.update:
-                _expect_same(file, target.entry, known)
+                _expect_same(file, target.entry, known, context)
             pin = _named(file, target, models, known, context)
             wanted.append((pin, Wanted(file, models / pin.name)))
     return _bring(wanted, known, models, context)
@@ -136,14 +136,21 @@ def _files(entry: Entry, repository: Repository) -> Sequence[Remote]:
     return (repository.sidecar(entry.kind),)
 
 
-def _expect_same(file: Remote, entry: Entry, known: dict[str, Pin]) -> None:
-    """NetworkError when the hub has another file now than the one that was pulled, or that the catalog knows."""
+def _expect_same(file: Remote, entry: Entry, known: dict[str, Pin], context: Context) -> None:
+    """NetworkError when the hub has another file now than the one that was pulled, or whose hash the catalog knows.
+
+    Where the catalog knows a size and no hash, another size is only told.
+    """
     pin = known.get(f"{file.repo}/{file.path}")
     if pin and pin.digest != file.digest:
         known_as = f"the one that was pulled before ({pin.digest[:8]}…, now {file.digest[:8]}…)"
     elif not file.digest.startswith(entry.sha256):
         known_as = f"the one that is known ({entry.sha256}…, now {file.digest[:8]}…)"
     else:
+        if not pin and not entry.sha256 and entry.nbytes not in (None, file.nbytes):
+            context.tell(
+                f"{file.repo}/{file.path} has {file.nbytes} bytes; it had {entry.nbytes} when it was last seen."
+            )
         return
     raise NetworkError(
         f"{file.repo}/{file.path} is another file now than {known_as}.", "--update takes it as it is now."

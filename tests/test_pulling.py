@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -43,6 +44,11 @@ def test_a_pulled_model_has_a_plain_name_and_can_be_found_by_it(here: Hub, place
     assert (pulled.origin, pulled.is_first, told) == ("download", True, [])
     assert names(places) == ["gemma-tiny-Q8_0.gguf"]
     assert library.find("gemma-tiny-Q8_0", places).path == pulled.path
+    for name in (REPO, f"hf.co/{REPO}:Q8_0", f"{REPO}:gemma-tiny-Q8_0.gguf"):
+        assert library.find(name, places).path == pulled.path
+    for name in (f"{REPO}:q4_0", "other/repo:q8_0"):
+        with pytest.raises(ModelNotFound):
+            library.find(name, places)
     again = pull(f"{REPO}:q8_0", places)
     assert (again[0].origin, again[0].is_first) == ("here", False)
 
@@ -68,6 +74,23 @@ def test_a_size_that_was_converted_is_found_by_its_name(places: Paths) -> None:
     (places.models / "gemma-4-E2B-it-Q5_K_M.gguf").write_bytes(b"GGUF")
     assert library.find("e2b", places).name == "gemma-4-E2B-it-Q5_K_M"
     assert library.find("e2b:q5_k_m", places).name == "gemma-4-E2B-it-Q5_K_M"
+    with pytest.raises(ModelNotFound):
+        library.find("e2b:q8_0", places)
+
+
+def test_towers_are_not_taken_for_their_model(places: Paths) -> None:
+    places.models.mkdir()
+    towers = places.models / "gemma-4-E2B-it-mmproj.gguf"
+    towers.write_bytes(_clip())
+    with pytest.raises(ModelNotFound):
+        library.find("e2b", places)
+
+
+def _clip() -> bytes:
+    """The beginning of a GGUF with towers."""
+    key, value = b"general.architecture", b"clip"
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", len(key)) + key + struct.pack("<I", 8)
+    return head + struct.pack("<Q", len(value)) + value
 
 
 def test_model_towers_and_drafter_come_together(here: Hub, places: Paths) -> None:
@@ -124,6 +147,13 @@ def test_a_file_with_another_hash_than_the_catalogs_is_refused(here: Hub, places
         pull("e2b", places)
     assert caught.value.exit_code == 7
     assert not list(places.models.glob("*.gguf"))
+
+
+def test_a_file_of_another_size_than_the_catalogs_is_told(here: Hub, places: Paths) -> None:
+    here.put("ggml-org/gemma-4-E2B-it-GGUF", "gemma-4-E2B-it-Q8_0.gguf", noise(2000))
+    told: list[str] = []
+    pull("e2b:q8_0", places, told)
+    assert "has 2000 bytes; it had 4967497152" in told[0]
 
 
 def test_what_was_deleted_comes_again_and_must_be_the_same(here: Hub, places: Paths) -> None:

@@ -64,10 +64,9 @@ def fetch(wanted: Wanted, tell: Callable[[int], None], cancel: Event) -> None:
             tell(file.nbytes)
             return
         digest = _digest(file)
-        done = _known(part, digest, file.nbytes, cancel)
-        tell(done)
+        done = _known(part, digest, file.nbytes, tell, cancel)
         if file.nbytes > _MOST_PLAIN:
-            _fetch_large(wanted, digest, cancel)
+            _fetch_large(wanted, digest, tell, cancel)
         else:
             for chunk in _pieces(file, done, cancel):
                 _write(part, chunk, wanted.part)
@@ -114,15 +113,16 @@ def _digest(file: Remote) -> "hashlib._Hash":
     return hashlib.sha1(f"blob {file.nbytes}\0".encode(), usedforsecurity=False)
 
 
-def _known(part: BinaryIO, digest: "hashlib._Hash", nbytes: int, cancel: Event) -> int:
+def _known(part: BinaryIO, digest: "hashlib._Hash", nbytes: int, tell: Callable[[int], None], cancel: Event) -> int:
     """How many bytes came earlier; they are added to the hash, and a part that is too long is begun anew."""
     if part.seek(0, os.SEEK_END) > nbytes:
         part.truncate(0)
-    part.seek(0)
+    tell(part.seek(0))
     while chunk := part.read(_CHUNK):
         if cancel.is_set():
             raise stopped()
         digest.update(chunk)
+        tell(part.tell())
     return part.tell()
 
 
@@ -193,7 +193,7 @@ def _write(part: BinaryIO, content: bytes, path: Path) -> None:
             rest = rest[part.write(rest) :]
 
 
-def _fetch_large(wanted: Wanted, digest: "hashlib._Hash", cancel: Event) -> None:
+def _fetch_large(wanted: Wanted, digest: "hashlib._Hash", tell: Callable[[int], None], cancel: Event) -> None:
     """A file that comes through hf-xet: as a whole, by the library's own download, and hashed then."""
     from huggingface_hub import hf_hub_download
 
@@ -204,7 +204,7 @@ def _fetch_large(wanted: Wanted, digest: "hashlib._Hash", cancel: Event) -> None
         came.replace(wanted.part)
         shutil.rmtree(folder)
     with wanted.part.open("rb") as content:
-        _known(content, digest, file.nbytes, cancel)
+        _known(content, digest, file.nbytes, tell, cancel)
 
 
 def _finish(wanted: Wanted, part: BinaryIO, digest: str) -> None:

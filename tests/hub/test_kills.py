@@ -76,9 +76,9 @@ def expect_right(pull: Pull, hub: Hub, content: bytes) -> float:
 
 
 def test_a_pull_that_was_killed_again_and_again_goes_on(hub: Hub, pull: Pull) -> None:
-    content = hub.put(REPO, NAME, noise(12_000_000))
+    content = hub.put(REPO, NAME, noise(8_000_000))
     hub.rate(20_000_000)
-    for nbytes in sorted(Random(1).sample(range(len(content)), 3)):
+    for nbytes in sorted(Random(1).sample(range(len(content)), 2)):
         pull.kill_at(nbytes)
         assert not pull.target.exists() or pull.target.read_bytes() == content
     pull.finish()
