@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from g4local import catalog, planner
 from g4local.catalog import Reference, reference
@@ -47,6 +49,15 @@ def test_a_repository_is_named_as_elsewhere(text: str, meant: Reference) -> None
 def test_what_means_nothing_is_told(text: str) -> None:
     with pytest.raises((ModelNotFound, UsageError)):
         reference(text)
+
+
+@given(st.text(max_size=30) | st.from_regex(r"[a-z./:@]{1,20}", fullmatch=True))
+def test_any_text_is_a_reference_or_a_sentence(text: str) -> None:
+    try:
+        meant = reference(text)
+    except G4Error:
+        return
+    assert meant.known or re.fullmatch(r"[\w.-]+/[\w.-]+", meant.repo)
 
 
 def test_a_quant_that_is_not_known_names_those_that_are() -> None:

@@ -4,11 +4,14 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from threading import Event
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from g4local.core.errors import ModelNotFound, NetworkError
 from g4local.hub import client
 from g4local.hub.patience import persistently
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
 
 Kind = Literal["model", "mmproj", "drafter", "other"]
 """What a file is for, as far as its name tells; what it holds is known when it is here."""
@@ -22,6 +25,10 @@ _CHECKPOINT = re.compile(r"model[^/]*\.safetensors|[^/]+\.(json|jinja|model)|add
 _QUANT = re.compile(
     r"(?:^|[-_.])((?:UD-)?(?:I?Q\d[A-Z\d_]*|BF16|F16|F32|MXFP4(?:_MOE)?|TQ\d_\d))(?=[-_.]|$)", re.IGNORECASE
 )
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
+_WAITS = 2
+"""Tries after the first one; before anything came, a person wants to know soon that there is no network."""
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
 
 
@@ -131,30 +138,26 @@ def listing(repo: str, revision: str | None, cancel: Event) -> Repository:
                 found = hub.model_info(repo, revision=revision, files_metadata=True, timeout=client.timeout())
             except (HfHubHTTPError, HFValidationError):
                 raise
-            except (ValueError, KeyError, TypeError, AttributeError) as error:  # no JSON, or none of a hub
-                raise _no_hub(repo) from error
-        if not found.sha:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise _no_hub(repo) from error  # it is no JSON, or none of a hub
+        if not (isinstance(found.sha, str) and _COMMIT.fullmatch(found.sha)):
             raise _no_hub(repo)
-        entries = [
-            Remote(
-                repo,
-                found.sha,
-                entry.rfilename,
-                entry.lfs.size if entry.lfs else entry.size or 0,
-                entry.lfs.sha256 if entry.lfs else entry.blob_id or "",
-            )
-            for entry in found.siblings or ()
-        ]
-        return Repository(repo, found.sha, tuple(sorted(filter(_is_sound, entries), key=lambda file: file.path)))
+        files = [file for entry in found.siblings or () if (file := _remote(repo, found.sha, entry))]
+        return Repository(repo, found.sha, tuple(sorted(files, key=lambda file: file.path)))
 
-    return persistently(ask, cancel)
+    return persistently(ask, cancel, _WAITS)
 
 
-def _is_sound(file: Remote) -> bool:
-    """Whether a file has a hash to be checked by, and a path that leads to no other folder."""
-    parts = PurePosixPath(file.path).parts
-    is_inside = bool(parts) and not file.path.startswith("/") and ".." not in parts
-    return is_inside and file.path.isprintable() and re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{40}", file.digest) is not None
+def _remote(repo: str, commit: str, entry: "RepoSibling") -> Remote | None:
+    """A file with a size, a hash to be checked by, and a path that leads to no other folder; None for others."""
+    nbytes, digest = (entry.lfs.size, entry.lfs.sha256) if entry.lfs else (entry.size, entry.blob_id)
+    match entry.rfilename, nbytes, digest:
+        case str(path), int(nbytes), str(digest) if nbytes >= 0 and _DIGEST.fullmatch(digest):
+            parts = PurePosixPath(path).parts
+            is_inside = bool(parts) and path.isprintable() and not path.startswith("/") and ".." not in parts
+            return Remote(repo, commit, path, nbytes, digest) if is_inside else None
+        case _:
+            return None
 
 
 def _without_gguf(repository: Repository) -> str:

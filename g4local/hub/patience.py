@@ -26,8 +26,9 @@ Result = TypeVar("Result")
 class Patience:
     """Counts the tries that brought nothing."""
 
-    def __init__(self, cancel: Event) -> None:
+    def __init__(self, cancel: Event, most: int = len(WAITS)) -> None:
         self._cancel = cancel
+        self._most = most
         self._tries = 0
 
     def renew(self) -> None:
@@ -37,7 +38,7 @@ class Patience:
     def wait(self, failure: Passing) -> None:
         """Wait before the next try; raises the failure when that has no use any more, and Cancelled when asked to."""
         seconds = failure.seconds
-        if self._tries == len(WAITS) or (seconds is not None and seconds > LONGEST_WAIT):
+        if self._tries == self._most or (seconds is not None and seconds > LONGEST_WAIT):
             raise failure
         pause = WAITS[self._tries] if seconds is None else seconds
         self._tries += 1
@@ -45,9 +46,9 @@ class Patience:
             raise stopped()
 
 
-def persistently(attempt: Callable[[], Result], cancel: Event) -> Result:
-    """What an attempt gives, which is made again after failures that may pass."""
-    patience = Patience(cancel)
+def persistently(attempt: Callable[[], Result], cancel: Event, most: int = len(WAITS)) -> Result:
+    """What an attempt gives, which is made again after failures that may pass, at most so many times."""
+    patience = Patience(cancel, most)
     while True:
         try:
             return attempt()

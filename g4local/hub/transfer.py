@@ -30,6 +30,8 @@ _CHUNK = 1 << 20
 _LOCK_SECONDS = 0.2
 _SHA256_DIGITS = 64
 _POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTER_NBYTES = 1024
+"""A pointer is shorter."""
 _MOST_PLAIN = 50_000_000_000
 """Bytes of a file that the hub gives over plain HTTPS; what is larger comes through hf-xet only."""
 
@@ -179,7 +181,7 @@ def _start(file: Remote, done: int, response: "Response") -> int:
             raise _other(file, f"the server answers with {partial} instead of bytes {done}- of {file.nbytes}")
         return done
     if whole is not None and whole != str(file.nbytes):
-        if int(whole) < 1024 and response.read().startswith(_POINTER):
+        if whole.isdecimal() and int(whole) < _POINTER_NBYTES and response.read().startswith(_POINTER):
             raise _other(file, "the server has only its Git LFS pointer")
         raise _other(file, f"the server has {whole} bytes instead of {file.nbytes}")
     return 0

@@ -2,9 +2,12 @@
 
 import json
 from threading import Event
+from unittest.mock import patch
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import ModelInfo, constants
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from g4local.core.errors import G4Error, ModelNotFound, NetworkError, UsageError
 from g4local.hub.listing import Remote, Repository, listing
@@ -90,6 +93,9 @@ def test_paths_that_lead_elsewhere_and_files_without_hash_are_left_out(here: Hub
     ]
     here.faults(Fault("api", body=json.dumps({"id": "o/r", "sha": "0" * 40, "siblings": siblings})))
     assert listing("o/r", None, Event()).files == ()
+    here.faults(Fault("api", body=json.dumps({"id": "o/r", "sha": "../../../../x" + "0" * 30, "siblings": []})))
+    with pytest.raises(NetworkError, match="no Hugging Face hub"):
+        listing("o/r", None, Event())
 
 
 @pytest.mark.parametrize(
@@ -115,9 +121,9 @@ def test_a_refusal_is_a_sentence(here: Hub, fault: Fault, kind: type[G4Error], c
 
 def test_what_passes_is_asked_again(here: Hub) -> None:
     here.put("o/r", "m-Q8_0.gguf", noise(2000))
-    here.faults(Fault("api", status=503, times=2), Fault("api", status=429, times=1))
+    here.faults(Fault("api", status=503, times=1), Fault("api", status=429, times=1))
     assert len(listing("o/r", None, Event()).files) == 1
-    assert len(here.log()) == 4
+    assert len(here.log()) == 3
 
 
 def test_a_gated_repository_needs_the_right_token(here: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +145,41 @@ def test_names_that_are_none_and_revisions_that_are_gone(here: Hub, monkeypatch:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(NetworkError, match="HF_HUB_OFFLINE"):
         listing("o/r", None, Event())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("a" * 40),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+FILE = st.fixed_dictionaries(
+    {},
+    optional={
+        "rfilename": JSON | st.sampled_from(["m-Q8_0.gguf", "../x", "/x"]),
+        "size": JSON,
+        "blobId": JSON,
+        "lfs": JSON | st.fixed_dictionaries({"size": JSON, "sha256": JSON, "pointerSize": JSON}),
+    },
+)
+ANSWER = JSON | st.fixed_dictionaries(
+    {"id": JSON}, optional={"sha": JSON | st.just("0" * 40), "siblings": JSON | st.lists(FILE, max_size=3)}
+)
+
+
+@given(ANSWER)
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_hub_says_is_a_listing_or_a_sentence(answer: object) -> None:
+    class Says:
+        def model_info(self, *arguments: object, **options: object) -> ModelInfo:
+            return ModelInfo(**answer)  # type: ignore[arg-type]
+
+    with patch("g4local.hub.client.api", Says):
+        try:
+            found = listing("o/r", None, Event())
+        except G4Error:
+            return
+    for file in found.files:
+        assert ".." not in file.path.split("/") and not file.path.startswith("/") and file.nbytes >= 0
 
 
 def test_the_hub_is_told_nothing_of_this_machine(here: Hub) -> None:
