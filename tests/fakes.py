@@ -82,6 +82,8 @@ class ScriptedEngine:
     starts: int = 0
     """Loads: one, and one more after each death."""
     is_open: bool = False
+    read_ahead: list[str] = field(default_factory=list)
+    """Beginnings of prompts that it was given to read, joined."""
     _cache: list[int] = field(default_factory=list)
 
     def start(self, report: Report, cancel: Event) -> EngineInfo:
@@ -126,6 +128,10 @@ class ScriptedEngine:
         if reply.no_room:
             raise ContextFull("The conversation is longer than the context.", "Start a new one.")
         yield from self._play(reply, tokens, sampling, cancel)
+
+    def read(self, prompt: Sequence[Segment]) -> None:
+        """Note what is read ahead."""
+        self.read_ahead.append(joined(prompt))
 
     def close(self) -> None:
         """Forget everything."""

@@ -126,6 +126,10 @@ class Child:
             if is_open and not told:
                 self._cancel(job, patient)
 
+    def tell(self, frame: Frame) -> None:
+        """Send a job that has no answer."""
+        self._send({"job": next(self._jobs), **frame})
+
     def close(self) -> None:
         """End the process, at once if it does not end by itself, and leave nothing of it."""
         with self._lock, suppress(OSError):

@@ -88,6 +88,12 @@ class WorkerEngine:
             for answer in self._answers(child.ask(frame, "answered", cancel), child, report):
                 yield from frames.said_from(answer)
 
+    def read(self, prompt: Sequence[Segment]) -> None:
+        """Let the child read how the next prompt will begin, as `Engine.read` says."""
+        child = self._child
+        if child is not None and self._info is not None and child.lives:
+            child.tell({"do": "read", "prompt": frames.prompt(prompt)})
+
     def close(self) -> None:
         """End the child and free the model; the next start loads it again."""
         self._idle.stop()

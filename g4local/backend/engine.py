@@ -193,5 +193,8 @@ class Engine(Protocol):
         constraint that is none, EngineDied when the child dies.
         """
 
+    def read(self, prompt: Sequence[Segment]) -> None:
+        """Let a loaded model read how the next prompt will begin, while nobody asks; any request ends that at once."""
+
     def close(self) -> None:
         """Free the model; the next start loads it again."""

@@ -4,7 +4,7 @@
              {"job": 2, "do": "tokenize", "prompt": [[text, special, restorable], ...]}
              {"job": 3, "do": "generate", "prompt": [...], "sampling": {...}, "max_tokens": 0,
               "guidance": {...}}
-             {"job": 3, "do": "cancel"}
+             {"job": 3, "do": "cancel"}                 {"job": 4, "do": "read", "prompt": [...]}, which has no answer
              {"job": 4, "do": "imatrix", "request": {...}}         {"job": 5, "do": "compare", "request": {...}}
     child    {"job": 3, "progress": [stage, done, total, unit]}      {"job": 3, "pieces": [[token, text], ...]}
              {"job": 4, "sums": {...}}                               {"job": 3, "alive": true}

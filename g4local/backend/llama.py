@@ -23,7 +23,7 @@ from g4local.backend.sampling import PENALIZED, Sampler, prepare
 from g4local.backend.stop import StopFlag
 from g4local.backend.vocabulary import Utf8Text, Vocabulary
 from g4local.core.errors import ContextFull, UsageError
-from g4local.core.progress import Progress, Report
+from g4local.core.progress import Progress, Report, silent
 from g4local.core.prompt import Segment
 
 _SHORTER = "Start a new conversation, or load the model with a larger context (--ctx)."
@@ -130,6 +130,15 @@ class LlamaEngine:
         finally:
             sampler.close()
         self._states.save(max(marks, default=0))
+
+    def read(self, prompt: Sequence[Segment]) -> None:
+        """Decode how the next prompt will begin, as far as the cache lacks it and the stop flag lets it come."""
+        tokens, marks = self._vocabulary.tokenize(prompt)
+        lacking = len(tokens) - self._cache.keepable(tokens).length
+        if lacking > prefix.CLOSE and len(tokens) < self.info.context:
+            kept = self._states.keep(tokens, silent)
+            self._prefill(tokens, marks, silent)
+            self._states.save(max((length for length in self._cache.checkpoints if length <= kept), default=0))
 
     def _generate(
         self,

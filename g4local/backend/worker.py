@@ -143,6 +143,9 @@ class _Worker:
                 said = self._engine.generate(prompt, sampling, frame["max_tokens"], self._report, guidance)
                 for together in gathered(said):
                     self._say(frames.said(together))
+            case "read":
+                assert self._engine is not None
+                self._engine.read(frames.prompt_from(frame["prompt"]))
             case measure:
                 self._measure(measure, frame["request"])
 
@@ -182,6 +185,7 @@ class _Worker:
         with self._lock:
             self._job = job
             self._works = True
+            self._is_answered = False
             self._stop.clear()
             if job in self._unwanted:
                 self._stop.set()
@@ -207,6 +211,7 @@ class _Worker:
     def _take_requests(self) -> None:
         parent = os.getppid()
         pending: list[bytes] = []
+        reading = 0  # the job that any other one ends
         while os.getppid() == parent:
             if not select.select([self._requests], [], [], BEAT_SECONDS)[0]:
                 self._say_alive()
@@ -223,8 +228,10 @@ class _Worker:
                 frame = frames.decode(line)
                 if frame["do"] == "cancel":
                     self._cancel(frame["job"])
-                else:
-                    self._jobs.put(frame)
+                    continue
+                self._cancel(reading)
+                reading = frame["job"] if frame["do"] == "read" else 0
+                self._jobs.put(frame)
 
     def _settle(self) -> None:
         """Let what a job has left to be written come to the disk."""

@@ -15,7 +15,7 @@ from g4local.chat.callgrammar import call_grammar
 from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, next_number, outcome, refuse, unanswered
 from g4local.chat.recording import Recording
 from g4local.chat.stream import ReplyStream, start_of
-from g4local.chat.template import markup, render, variant_of
+from g4local.chat.template import before_last_turn, markup, render, variant_of
 from g4local.chat.turn import Turn
 from g4local.core.errors import Cancelled, ContextFull, UsageError
 from g4local.core.events import (
@@ -90,6 +90,7 @@ class Conversation:
         self._approve = approve
         self._recording = recording
         self._is_told = False
+        self._info: EngineInfo | None = None
         self._stream: ReplyStream | None = None
         """The reply that is being said."""
 
@@ -159,6 +160,15 @@ class Conversation:
         self.messages[:] = messages
         self._record()
 
+    def read_ahead(self) -> None:
+        """Let the model read what the next prompt will begin with while nobody asks; it returns at once.
+
+        Thoughts are left out of the history, so that the answer behind them would have to be read in the next turn.
+        """
+        if self._info and self.messages and not self.unfinished and not self.options.raw:
+            asked = self.prompt(self._info, [*self.messages, Message("user", "")], asking=False)
+            self.engine.read(before_last_turn(asked))
+
     def clear(self) -> None:
         """Forget what was said; what is said next is another session."""
         self.messages.clear()
@@ -166,7 +176,13 @@ class Conversation:
             self._recording.start_anew()
 
     def prompt(
-        self, info: EngineInfo, messages: Sequence[Message] | None = None, *, system: bool = True, tools: bool = True
+        self,
+        info: EngineInfo,
+        messages: Sequence[Message] | None = None,
+        *,
+        system: bool = True,
+        tools: bool = True,
+        asking: bool = True,
     ) -> list[Segment]:
         """What the model is sent when it is asked now, or what other messages would be, perhaps without a preface."""
         instructions = [Message("system", self.options.system)] if self.options.system and system else []
@@ -175,6 +191,7 @@ class Conversation:
             tools=[declaration(tool) for tool in self.tools] if tools else [],
             variant=variant_of(info),
             enable_thinking=self.options.thinking,
+            add_generation_prompt=asking,
         )
 
     def _check_not_summarised(self, question: int) -> None:
@@ -232,6 +249,7 @@ class Conversation:
         except Cancelled:
             return None
         turn.loaded()
+        self._info = info
         return info
 
     def _told_once(self, info: EngineInfo) -> Iterator[Event]:

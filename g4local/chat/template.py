@@ -59,6 +59,12 @@ def render(
     return _restorable(_merged(segments))
 
 
+def before_last_turn(segments: Sequence[Segment]) -> list[Segment]:
+    """A prompt without its last turn."""
+    last = max((i for i, segment in enumerate(segments) if segment.special and segment.text == _TURN.text), default=0)
+    return list(segments[:last])
+
+
 def markup(text: str, special_tokens: Collection[str]) -> list[Segment]:
     """A raw prompt, split at the special tokens that it spells out."""
     if not special_tokens:

@@ -79,6 +79,7 @@ class Session:
             print_stats(outcome.finished)
         if outcome.finished and outcome.finished.reason != "cancelled":
             self._space.look(outcome.finished)
+            self._talk.read_ahead()
 
     def _help(self, argument: str) -> None:
         """list the commands"""

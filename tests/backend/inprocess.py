@@ -59,5 +59,8 @@ class InProcess:
         self.replies.append(Reply(tokens, ids(said), completion(said), shared))
         yield from said
 
+    def read(self, prompt: Sequence[Segment]) -> None:
+        self.engine.read(prompt)
+
     def close(self) -> None:
         self.engine.close()

@@ -279,3 +279,19 @@ def test_a_file_in_the_users_folder_is_no_module_of_the_child(
         (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')")
     monkeypatch.chdir(tmp_path)
     assert worker(demo).start(silent, Event()).architecture == "gemma4"
+
+
+def test_reading_ahead_returns_at_once_and_ends_with_the_next_request(demo: Path, worker: WorkerLoader) -> None:
+    engine = worker(demo, context=4096)
+    engine.read(chat("nobody is there"))
+    assert engine.pid is None
+    engine.start(silent, Event())
+    started = time.perf_counter()
+    for number in range(40):
+        engine.read(chat(words(number, 1300)))
+    said = list(engine.generate(chat("hello"), GREEDY, 3, silent, Event()))
+    assert time.perf_counter() - started < 30
+    assert completion(said).reused_tokens < 20
+    engine.read(chat("hello", "so it is"))
+    again = list(engine.generate(chat("hello", "so it is", "and then?"), GREEDY, 3, silent, Event()))
+    assert completion(again).completion_tokens > 0

@@ -25,10 +25,12 @@ from tests.backend.prompts import words
 from tests.backend.test_exactness import assert_same_tokens
 from tests.conftest import Tiny
 
-Step = tuple[Literal["say", "retry", "edit", "fork", "restart", "think"], int]
+Step = tuple[Literal["say", "retry", "edit", "fork", "restart", "think", "ahead"], int]
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["say", "say", "retry", "edit", "fork", "restart", "think"]), st.integers(0, 50)),
+    st.tuples(
+        st.sampled_from(["say", "say", "retry", "edit", "fork", "restart", "think", "ahead"]), st.integers(0, 50)
+    ),
     min_size=2,
     max_size=9,
 )
@@ -52,7 +54,9 @@ def step(talk: Conversation, kind: str, number: int) -> None:
     text = words(number, LENGTHS[number % len(LENGTHS)])
     questions = [index for index, message in enumerate(talk.messages) if message.role == "user"]
     events: Iterator[object] = iter(())
-    if kind == "think":
+    if kind == "ahead":
+        talk.read_ahead()
+    elif kind == "think":
         talk.options = replace(talk.options, thinking=not talk.options.thinking)
     elif kind == "say" or not questions:
         events = talk.say(text, report=silent, cancel=Event())

@@ -77,10 +77,15 @@ def test_a_turn_processes_what_is_new_and_eight_tokens(
         seen = list(engine.replies)
 
 
-def test_a_plain_turn_of_a_small_model_processes_its_question_alone(demo: Path, load: Loader) -> None:
-    engine = InProcess(load(demo, context=4096), edge=True)
-    talk = Conversation(engine, options=ConversationOptions(sampling=Sampling(temperature=0)))
+@pytest.mark.parametrize("thinking", [True, False], ids=["thinking", "no-thinking"])
+@pytest.mark.parametrize("edge", [True, False], ids=["edge", "large"])
+def test_after_reading_ahead_a_turn_processes_its_question_alone(
+    edge: bool, thinking: bool, demo: Path, load: Loader
+) -> None:
+    engine = InProcess(load(demo, context=4096), edge)
+    talk = Conversation(engine, options=ConversationOptions(thinking=thinking, sampling=Sampling(temperature=0)))
     for question in (FIRST, OTHER, "What is g4local?"):
         list(talk.say(question, report=silent, cancel=Event()))
+        talk.read_ahead()
         tokens = len(engine.tokenize([Segment(question)], Event()))
         assert question == FIRST or engine.replies[-1].processed <= tokens + TURN_TOKENS

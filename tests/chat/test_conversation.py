@@ -207,3 +207,18 @@ def test_calls_that_nobody_answered_are_passed_over_by_the_next_question() -> No
     assert (
         'response:add{value:<|"|>error: not run<|"|>}<tool_response|><turn|>\n<|turn>user\nNever' in engine.prompts[1]
     )
+
+
+def test_what_the_next_prompt_begins_with_is_read_ahead_once_there_is_an_answer() -> None:
+    talk, engine = conversation("<|channel>thought\nHm.<channel|>Yes.", tools=())
+    talk.read_ahead()
+    assert engine.read_ahead == []
+    said(talk, "Is it?")
+    talk.read_ahead()
+    [ahead] = engine.read_ahead
+    assert ahead.startswith(engine.prompts[0][: -len("<|channel>thought\n<channel|>")]) and ahead.endswith(
+        "Yes.<turn|>\n"
+    )
+    talk.messages.append(Message("user", "And?"))
+    talk.read_ahead()
+    assert len(engine.read_ahead) == 1
