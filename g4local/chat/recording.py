@@ -91,6 +91,7 @@ class Recording:
         """The conversation begins again: what is said next is another session."""
         self.session = self._turn = self._draft = None
         self._kept, self._numbers = [], []
+        self._lost = False
 
     def close(self) -> None:
         """Close the store."""

@@ -19,7 +19,7 @@ from g4local.core.errors import ContextFull, EngineDied, StoreError, UsageError
 from g4local.core.events import TextDelta, TurnStarted, Warned
 from g4local.core.messages import Message
 from g4local.core.progress import silent
-from g4local.store import upkeep
+from g4local.store import database, upkeep
 from g4local.store.store import Store
 from tests.chat.talk import ADD, TOOLS, finish, said, text_of, warnings
 from tests.fakes import Reply, ScriptedEngine, approve_all
@@ -258,9 +258,19 @@ def test_a_full_disk_or_one_that_is_read_only_costs_no_answer_and_what_was_kept_
     assert [message.text for message in stored(path, name)][:2] == ["first", "One."]
 
 
+def test_a_store_that_another_program_keeps_to_itself_costs_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_WAIT_SECONDS", 0.05)
+    with Store(tmp_path / "s.db") as other, other.writing(), kept(tmp_path / "s.db", "One.") as talk:
+        events = said(talk, "first")
+        assert text_of(events) == "One."
+        assert "locked" in warnings(events)[0]
+
+
 def test_a_session_that_is_removed_meanwhile_costs_no_answer(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
-    with kept(path, "One.", "Two.") as talk:
+    with kept(path, "One.", "Two.", "Three.") as talk:
         said(talk, "first")
         with Store(path) as store:
             upkeep.remove(store, store.sessions())
@@ -268,6 +278,9 @@ def test_a_session_that_is_removed_meanwhile_costs_no_answer(tmp_path: Path) -> 
         assert text_of(events) == "Two."
         assert isinstance(events[1], Warned)
         assert "removed" in events[1].message
+        talk.clear()
+        assert warnings(said(talk, "third")) == []
+        assert [message.text for message in stored(path, talk.session)] == ["third", "Three."]
 
 
 def test_a_session_cannot_be_gone_on_with_when_its_store_is_damaged(tmp_path: Path) -> None:
