@@ -198,6 +198,8 @@ def architecture(path: Path) -> str:
     key = b"general.architecture"
     start = _LENGTH.pack(len(key)) + key + struct.pack("<I", ValueType.STRING)
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
             magic, first = file.read(_FIRST_KEY)[: len(MAGIC)], file.read(len(start))
             size = file.read(_LENGTH.size)

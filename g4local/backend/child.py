@@ -46,7 +46,7 @@ _LAST_LINES = 5
 _ENDED_ITSELF = (-signal.SIGABRT, 1)
 """Return codes of a process that could tell why."""
 
-_MEMORY_HINT = "Most likely the memory was full: try a smaller context (--ctx) or a smaller quantization."
+_MEMORY_HINT = "Most likely the memory was full: try a smaller context (--ctx) or a smaller quant."
 _HINTS = {
     signal.SIGKILL: _MEMORY_HINT,
     signal.SIGSEGV: "Ask again, which starts it anew. If it dies again, g4local doctor tells what can run here.",

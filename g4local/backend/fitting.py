@@ -174,7 +174,7 @@ def way_out(result: Fit, model: Model, resources: Resources, gpu_layers: int | N
         context = largest_context(model, changed, resources, gpu_layers)
         if context >= least:
             return f"Up to --ctx {context} fits{words}."
-    return "Free some memory, or take a smaller quantization or model (see g4local fit)."
+    return "Free some memory, or take a smaller quant or model (see g4local fit)."
 
 
 def _changes(setting: Setting, model: Model) -> list[tuple[str, Setting]]:

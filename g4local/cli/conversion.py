@@ -87,7 +87,7 @@ class Conversion:
         ),
     ] = None
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be written, and write nothing.")] = False
-    force: Annotated[bool, typer.Option("--force", "-f", help="Write over a file that is there.")] = False
+    force: Annotated[bool, typer.Option("--force", "-f", help="Write over a GGUF that is there.")] = False
     as_json: options.AsJson = False
 
     @property

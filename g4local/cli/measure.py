@@ -56,7 +56,7 @@ def imatrix(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="The file; without it, NAME.imatrix.gguf here."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Write over a GGUF that is there.")] = False,
 ) -> None:
     """Compute an importance matrix, which makes quantized models better; prints the file's path.
 

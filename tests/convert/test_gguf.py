@@ -267,3 +267,5 @@ def test_a_file_s_architecture_is_its_first_key_or_nothing(content: bytes, expec
     assert gguf.architecture(tmp_path / "file.gguf") == expected
     assert gguf.architecture(tmp_path / "missing.gguf") == ""
     assert gguf.architecture(tmp_path) == ""
+    os.mkfifo(tmp_path / "pipe.gguf")
+    assert gguf.architecture(tmp_path / "pipe.gguf") == ""
