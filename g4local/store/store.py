@@ -13,7 +13,7 @@ from time import time
 from typing import Any, Self, cast
 
 from g4local.core.errors import StoreError, UsageError
-from g4local.core.messages import Json, Message, from_dict, to_dict
+from g4local.core.messages import Json, Message, to_dict
 from g4local.store import values
 from g4local.store.database import connect, told
 from g4local.store.values import STORED, Session, Stored, Turn, storable, title_of
@@ -70,16 +70,16 @@ class Store:
 
     def sessions(self, most: int = -1) -> list[Session]:
         """The sessions, the one that was written to last first; `most` of them, or all."""
-        return [
-            values.session(row)
-            for row in self.rows(f"{_SESSION} ORDER BY updated DESC, sessions.rowid DESC LIMIT ?", (most,))
-        ]
+        rows = self.rows(f"{_SESSION} ORDER BY updated DESC, sessions.rowid DESC LIMIT ?", (most,))
+        with told(self.path):
+            return [values.session(row) for row in rows]
 
     def find(self, name: str) -> Session:
         """The session with this id, or the only one whose id begins so."""
         found = self.rows(f"{_SESSION} WHERE substr(sessions.id, 1, ?) = ? LIMIT 2", (len(name), name)) if name else []
         if len(found) == 1:
-            return values.session(found[0])
+            with told(self.path):
+                return values.session(found[0])
         shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
         if not found:
             raise UsageError(f"There is no session {shown!r}.", "`g4local sessions ls` lists them.")
@@ -119,9 +119,9 @@ class Store:
     def draft(self, session: Session) -> list[Message]:
         """What was said of a reply that follows the session's head, and is not over or never will be."""
         query = "SELECT entries FROM drafts WHERE session = ? AND parent = ? ORDER BY id DESC LIMIT 1"
-        return [
-            from_dict(entry) for row in self.rows(query, (session.id, session.head)) for entry in json.loads(row[0])
-        ]
+        rows = self.rows(query, (session.id, session.head))
+        with told(self.path):
+            return [message for row in rows for message in values.drafted(row[0])]
 
     def resume(self, name: str | None) -> Session:
         """The session with this id, or the last one, to be gone on with: a reply that a crash cut off is part of it."""
@@ -193,8 +193,8 @@ class Store:
         query = "SELECT id, parent, turn, entries FROM drafts WHERE session = ? ORDER BY id"
         for draft, parent, turn, entries in self.rows(query, (session.id,)):
             last = parent
-            for entry in json.loads(entries):
-                last = self.append(session.id, last, from_dict(entry), turn=turn)
+            for message in values.drafted(entries):
+                last = self.append(session.id, last, message, turn=turn)
             if head == parent:
                 self.move_head(session.id, last, updated=session.updated)
                 head = last

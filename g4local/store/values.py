@@ -3,15 +3,19 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
-from g4local.core.messages import Json, Message, from_dict, to_dict
+from g4local.core.errors import UsageError
+from g4local.core.messages import Json, Message, Role, from_dict, to_dict
 
 _LONGEST_TITLE = 72
 UNTITLED = "untitled"
 
 STORED = "messages.id, messages.parent, messages.turn, messages.created, role, messages.text, messages.rest"
 """The columns that `stored` takes."""
+
+_LATEST = 253_402_300_799.0
+"""The end of the year 9999, in seconds since 1970."""
 
 _PLAIN = "{}"
 """The rest of a message that has nothing but words; most are such, and long sessions are read at once."""
@@ -82,21 +86,57 @@ def columns(message: Message) -> tuple[str, str, str]:
     return message.role, storable(message.text), json.dumps(entry)
 
 
+def message(role: object, text: object, rest: object) -> Message:
+    """The message in these columns; ValueError when a damaged file holds something else there."""
+    plain = rest == _PLAIN and role in get_args(Role) and isinstance(text, str)
+    if plain:
+        return Message(cast(Role, role), cast(str, text))
+    return _message({"role": role, "content": text, **_object(rest)})
+
+
+def drafted(entries: object) -> list[Message]:
+    """The messages of a draft; ValueError as of `message`."""
+    found = json.loads(entries) if isinstance(entries, str) else None
+    if not isinstance(found, list):
+        raise ValueError("a draft is no list")  # noqa: TRY004
+    return [_message(entry) for entry in found]
+
+
 def stored(row: tuple[Any, ...]) -> Stored:
-    """The message in the columns of STORED."""
+    """The message in the columns of STORED; ValueError as of `message`, also of the functions below."""
     number, parent, turn, created, role, text, rest = row
-    plain = rest == _PLAIN
-    message = Message(role, text) if plain else from_dict({"role": role, "content": text, **json.loads(rest)})
-    return Stored(number, parent, turn, created, message)
+    return Stored(number, parent, turn, _time(created), message(role, text, rest))
 
 
 def session(row: tuple[Any, ...]) -> Session:
     """The session in a row of the store's query."""
     name, title, head, depth, settings, forked_from, created, updated = row
-    return Session(name, title, head, depth, json.loads(settings or "{}"), forked_from, created, updated)
+    if not isinstance(title, str):
+        raise ValueError(f"the title of session {name} is no text")  # noqa: TRY004
+    return Session(name, title, head, depth, _object(settings or "{}"), forked_from, _time(created), _time(updated))
 
 
 def turn(row: tuple[Any, ...]) -> Turn:
     """The turn in a row of its table."""
     number, settings, result, created = row
-    return Turn(number, json.loads(settings), json.loads(result) if result else None, created)
+    return Turn(number, _object(settings), None if result is None else _object(result), _time(created))
+
+
+def _message(entry: Any) -> Message:
+    try:
+        return from_dict(entry)
+    except UsageError as error:
+        raise ValueError(error.message) from error
+
+
+def _object(text: object) -> dict[str, Json]:
+    value = json.loads(text) if isinstance(text, str) else None
+    if not isinstance(value, dict):
+        raise ValueError("what should be an object is none")  # noqa: TRY004
+    return value
+
+
+def _time(value: object) -> float:
+    if not isinstance(value, int | float) or not 0 <= value <= _LATEST:
+        raise ValueError(f"{value!r} is no time")
+    return value

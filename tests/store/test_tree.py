@@ -1,5 +1,6 @@
 """The tree of messages: whatever is said, taken back, forked and removed, it is what a plain model of it says."""
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g4local.core.errors import StoreError, UsageError
-from g4local.core.messages import Message
-from g4local.store import upkeep
+from g4local.core.messages import Message, ToolCall
+from g4local.store import transcript, upkeep
 from g4local.store.database import MIGRATIONS
 from g4local.store.store import Store
 from g4local.store.values import UNTITLED, title_of
@@ -58,7 +59,7 @@ class Plain:
     ever: dict[str, set[str]] = field(default_factory=dict)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_random_edits_forks_and_removals_are_those_of_a_plain_model(data: st.DataObject) -> None:
     plain, words = Plain(), iter(f"w{number}" for number in range(1000))
@@ -118,7 +119,7 @@ def step(store: Store, plain: Plain, words: Iterator[str], data: st.DataObject) 
             assert gone >= set(path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(MESSAGES, min_size=1, max_size=4))
 def test_messages_come_back_as_they_were(messages: list[Message]) -> None:
     with new_store() as store:
@@ -290,6 +291,46 @@ def test_a_damaged_store_is_told_by_its_name(tmp_path: Path, how: str) -> None:
         said(store, session)
     assert str(path) in caught.value.message
     assert caught.value.hint
+
+
+def test_a_store_with_bytes_that_were_changed_is_read_or_told_to_be_damaged(tmp_path: Path) -> None:
+    path, pick, told = tmp_path / "sessions.db", random.Random(1), 0
+    with Store(path) as store:
+        for number in range(3):
+            messages = (Message("user", f"hello {number}"), Message("assistant", "Hi.", "Hm.", (ToolCall("f", {}),)))
+            name = begun(store, *messages * 10)
+        with store.writing():
+            head = store.find(name).head
+            assert head is not None
+            store.keep_draft(None, name, head, store.begin_turn({"model": "demo"}), [Message("assistant", "half")])
+    whole = path.read_bytes()
+    for _ in range(150):
+        changed = bytearray(whole)
+        for _ in range(pick.randint(1, 60)):
+            changed[pick.randrange(len(changed))] = pick.randrange(256)
+        for file in tmp_path.iterdir():
+            file.unlink()
+        path.write_bytes(changed)
+        try:
+            use(path)
+        except (StoreError, UsageError) as error:
+            told += isinstance(error, StoreError)
+    assert told > 50
+
+
+def use(path: Path) -> None:
+    """Do with a store what the commands do."""
+    with Store(path) as store:
+        store.rows("PRAGMA synchronous = OFF")
+        for session in store.sessions():
+            found = transcript.read(store, session)
+            assert transcript.markdown(found)
+            assert transcript.session_object(found)
+        upkeep.search(store, "hello", 5)
+        session = store.resume(None)
+        with store.writing():
+            store.move_head(session.id, store.append(session.id, session.head, Message("user", "new")))
+        upkeep.remove(store, [session])
 
 
 def test_a_newer_store_is_refused_in_one_sentence_and_left_as_it_is(tmp_path: Path) -> None:
