@@ -26,7 +26,7 @@ from g4local.core.errors import ContextFull, UsageError
 from g4local.core.progress import Progress, Report, silent
 from g4local.core.prompt import Segment
 
-_SHORTER = "Start a new conversation, or load the model with a larger context (--ctx)."
+_SHORTER = "Load the model with a larger context (--ctx), begin anew, or make room in a chat (/compact)."
 
 LONG_SECONDS = 20.0
 """A prompt that took so long is worth a snapshot before its answer is said."""

@@ -81,7 +81,7 @@ def _folders(places: Paths) -> dict[str, Json]:
         **{name: str(getattr(places, name)) for name in names},
         "snapshot_files": len(snapshots),
         "snapshots_bytes": sum(snapshots),
-        "free_disk_bytes": {name: shutil.disk_usage(_existing(getattr(places, name))).free for name in names},
+        "free_disk_bytes": {name: _free(getattr(places, name)) for name in names},
     }
 
 
@@ -93,9 +93,12 @@ def _sizes(folder: Path) -> Iterator[int]:
                 yield path.stat().st_size
 
 
-def _existing(path: Path) -> Path:
-    """The nearest folder above that exists."""
-    return path if path.exists() else _existing(path.parent)
+def _free(path: Path) -> int | None:
+    """The room on the disk of the nearest folder above that exists; None where it can't be looked at."""
+    try:
+        return shutil.disk_usage(next(each for each in (path, *path.parents) if each.exists())).free
+    except OSError:
+        return None
 
 
 def _print(checks: dict[str, Json]) -> None:

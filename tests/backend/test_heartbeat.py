@@ -11,9 +11,10 @@ from threading import Event, Timer
 
 import pytest
 
-from g4local.backend import child
+from g4local.backend import child, frames
 from g4local.backend.child import Child
 from g4local.backend.client import WorkerEngine
+from g4local.backend.engine import LoadOptions
 from g4local.core.errors import EngineDied
 from g4local.core.progress import silent
 from tests.backend.processes import alive
@@ -27,17 +28,26 @@ from g4local.core.errors import EngineError
 
 class Slow:
     def __init__(self, options, stop, report):
-        ctypes.CDLL(None).usleep(int(sys.argv[1]))  # without Python's lock, as llama.cpp computes
+        ctypes.CDLL(None).usleep(int(options.path.name))  # without Python's lock, as llama.cpp computes
         raise EngineError("It has slept.")
 
 llama.LlamaEngine = Slow
-worker.BEAT_SECONDS = float(sys.argv[2])
+worker.BEAT_SECONDS = float(sys.argv[1])
 worker.main([])
 """
 
 
-def slow_child(milliseconds: int, beat: float) -> Child:
-    return Child((sys.executable, "-c", SLOW, str(1000 * milliseconds), str(beat)), None)
+def slow_child(beat: float) -> Child:
+    """A child that is up, sleeps when it is told to load, and says that it lives every so many seconds."""
+    child = Child((sys.executable, "-c", SLOW, str(beat)), None)
+    assert sleep(child, 0) == "It has slept."
+    return child
+
+
+def sleep(child: Child, milliseconds: int) -> str:
+    options = frames.options(LoadOptions(Path(str(1000 * milliseconds))))
+    [answer] = child.ask({"do": "start", "options": options}, "slept", Event())
+    return str(answer["error"][1])
 
 
 def test_a_child_that_is_stopped_is_killed_and_told(engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,22 +80,19 @@ def test_a_stopped_child_that_was_told_to_stop_is_found_out_too(
 
 
 def test_a_child_that_computes_for_long_says_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "SILENCE_SECONDS", 0.8)
-    slow = slow_child(1300, beat=0.1)
-    try:
-        frame = {"do": "start", "options": {"path": "x"}}
-        [answer] = slow.ask(frame, "slept", Event())
-        assert answer["error"][1] == "It has slept."
-        assert slow._heard > 5
-    finally:
-        slow.close()
+    slow = slow_child(beat=0.1)
+    monkeypatch.setattr(child, "SILENCE_SECONDS", 1.0)
+    heard = slow._heard
+    assert sleep(slow, 1500) == "It has slept."
+    assert slow._heard > heard + 3
+    slow.close()
 
 
-def test_without_its_heartbeat_the_same_child_would_be_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "SILENCE_SECONDS", 0.8)
-    slow = slow_child(60_000, beat=50)
+def test_without_its_heartbeat_the_same_child_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = slow_child(beat=50)
+    monkeypatch.setattr(child, "SILENCE_SECONDS", 0.5)
     with pytest.raises(EngineDied, match="while it slept"):
-        list(slow.ask({"do": "start", "options": {"path": "x"}}, "slept", Event()))
+        sleep(slow, 60_000)
 
 
 def test_an_idle_child_is_quiet(engine: WorkerEngine) -> None:
@@ -102,7 +109,7 @@ def test_a_parent_that_was_stopped_blames_no_child(demo: Path, probe_cache: Path
         import sys
         from pathlib import Path
         from threading import Event
-        from g4local.backend import child
+        from g4local.backend import child, frames
         from g4local.backend.client import WorkerEngine
         from g4local.backend.engine import LoadOptions, Sampling
         from g4local.core.progress import silent

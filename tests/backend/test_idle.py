@@ -39,7 +39,7 @@ def test_each_request_begins_the_time_anew_and_nested_ones_are_one() -> None:
             pass
         time.sleep(0.3)
         assert not over
-    ended = time.monotonic()
+        ended = time.monotonic()
     assert wait_until(lambda: bool(over), 5)
     assert over[0] - ended >= 0.2
 

@@ -13,7 +13,8 @@ from g4local.cli.options import Request
 from g4local.cli.output import Bar
 from g4local.cli.session import Session
 from g4local.core.messages import Message, ToolCall
-from tests.fakes import INFO, Reply, ScriptedEngine
+from g4local.tools.tool import tool
+from tests.fakes import INFO, Reply, ScriptedEngine, approve_all
 
 LONG = "word " * 60
 RESULT = (
@@ -113,6 +114,25 @@ def test_an_answer_that_ends_for_lack_of_room_offers_some(
     assert "/retry asks the question again" in err and talk.messages[0].text == "Q0?"
     session.take("/retry")
     assert capsys.readouterr().out.endswith("Better.\n")
+
+
+def test_a_result_that_is_too_long_is_dropped_and_the_turn_goes_on(
+    tmp_path: Path, answers: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    @tool
+    def read() -> str:
+        """Read."""
+        return "long " * 300
+
+    session, talk, engine = opened(tmp_path, "<|tool_call>call:read{}<tool_call|>", "It is too long.", messages=[])
+    talk.tools = (read,)
+    talk._approve = approve_all
+    answers += ["y"]
+    session.take("What does it say?")
+    assert "/continue goes on." in capsys.readouterr().err
+    session.take("/continue")
+    assert capsys.readouterr().out == "It is too long.\n"
+    assert DROPPED in engine.prompts[-1] and talk.messages[0].text == "What does it say?"
 
 
 def test_context_drop_and_compact_are_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
