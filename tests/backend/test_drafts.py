@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -117,7 +116,7 @@ def assert_same(
     pair: tuple[LlamaEngine, LlamaEngine],
     prompt: list[Segment],
     sampling: Sampling,
-    most: int = 60,
+    most: int = 40,
     guidance: Guidance = FREE,
     wrong: Sequence[float] = (0.0, 0.3, 1.0),
 ) -> Completion:
@@ -146,7 +145,7 @@ def assert_true(engine: LlamaEngine) -> None:
 
 @samplings
 def test_an_answer_is_the_same_with_drafts(pair: tuple[LlamaEngine, LlamaEngine], sampling: Sampling) -> None:
-    for prompt in (chat("hello"), chat(words(1, 40)), chat("What is 12 + 30?")):
+    for prompt in (chat(words(1, 40)), chat("What is 12 + 30?")):
         assert_same(pair, prompt, sampling)
 
 
@@ -154,11 +153,11 @@ def test_an_answer_is_the_same_with_drafts(pair: tuple[LlamaEngine, LlamaEngine]
 def test_so_is_an_endless_one(pair: tuple[LlamaEngine, LlamaEngine], sampling: Sampling) -> None:
     for engine in pair:
         engine._vocabulary.end_tokens = frozenset()
-    end = assert_same(pair, chat("hello"), sampling, 120, Guidance(loop_guard=False))
-    assert end.accepted_tokens > 90
+    end = assert_same(pair, chat("hello"), sampling, 70, Guidance(loop_guard=False))
+    assert end.accepted_tokens > 50
 
 
-@pytest.mark.parametrize("most", range(1, 12))
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 8, 9, 17])
 def test_it_ends_at_its_length_wherever_that_falls(pair: tuple[LlamaEngine, LlamaEngine], most: int) -> None:
     for engine in pair:
         engine._vocabulary.end_tokens = frozenset()
@@ -169,7 +168,7 @@ def test_it_ends_with_the_context_full_to_the_last_token(exact: Path, load: Load
     pair = load(exact, context=256, draft="off"), load(exact, context=256)
     for engine in pair:
         engine._vocabulary.end_tokens = frozenset()
-    for length in range(244, 256):
+    for length in (240, 248, 250, 253, 255):
         for engine in pair:
             engine._cache.clear()
         tokens = pair[0].tokenize(chat(words(3, 200)))[:length]
@@ -185,7 +184,7 @@ def test_an_end_token_among_drafts_ends_the_answer(pair: tuple[LlamaEngine, Llam
     for engine in pair:
         engine._vocabulary.end_tokens = frozenset()
     answer = ids(plain.generate(chat("hello"), HOT, 30, silent))
-    for place in range(1, 15):
+    for place in range(1, 15, 2):
         for engine in pair:
             engine._cache.clear()
             engine._vocabulary.end_tokens = frozenset({answer[place]})
@@ -195,7 +194,7 @@ def test_an_end_token_among_drafts_ends_the_answer(pair: tuple[LlamaEngine, Llam
         assert completion(said).reason == "stop"
 
 
-@pytest.mark.parametrize("after", range(1, 14))
+@pytest.mark.parametrize("after", [1, 2, 3, 5, 8, 13])
 def test_a_cancelled_answer_is_the_same_as_far_as_it_goes(exact: Path, load: Loader, after: int) -> None:
     flags = StopFlag(), StopFlag()
     pair = load(exact, draft="off", stop=flags[0]), load(exact, stop=flags[1])
@@ -243,11 +242,10 @@ GUIDANCES = {
 
 
 @pytest.mark.parametrize("name", GUIDANCES)
-@samplings
+@pytest.mark.parametrize("sampling", [GREEDY, WARM, PENALTY], ids=["greedy", "warm", "penalty"])
 def test_what_holds_an_answer_within_bounds_holds_it_alike(
     pair: tuple[LlamaEngine, LlamaEngine], name: str, sampling: Sampling
 ) -> None:
-    sampling = replace(sampling, temperature=min(sampling.temperature, 3.0))
     assert_same(pair, chat("hello"), sampling, 60, GUIDANCES[name], wrong=(0.0, 0.4))
 
 
@@ -256,7 +254,7 @@ def test_a_loop_is_ended_at_the_same_token(pair: tuple[LlamaEngine, LlamaEngine]
     for engine in pair:
         everything = set(range(engine.info.vocab_size))
         engine._vocabulary.suppressed = lambda everything=everything: everything - {token}  # type: ignore[method-assign]
-    end = assert_same(pair, chat("hello"), GREEDY, 600, wrong=(0.0, 0.1))
+    end = assert_same(pair, chat("hello"), GREEDY, 600, wrong=(0.0,))
     assert end.reason == "loop"
 
 
@@ -284,10 +282,10 @@ def test_what_is_cut_back_can_always_be_continued_exactly(
 
         drafted._cache.cut = checked  # type: ignore[method-assign]
         tokens = plain.tokenize(chat(words(1, 85)))
-        answer = ids(plain.extend(tokens, set(), GREEDY, 100, silent))
+        answer = ids(plain.extend(tokens, set(), GREEDY, 60, silent))
         for wrong in (0.3, 1.0):
             drafted._cache.clear()
-            said = ids(drafting(drafted, Oracle(answer, wrong)).extend(tokens, set(), GREEDY, 100, silent))
+            said = ids(drafting(drafted, Oracle(answer, wrong)).extend(tokens, set(), GREEDY, 60, silent))
             assert_same_tokens(plain, tokens, said, rounding=0.02)
 
 

@@ -82,7 +82,7 @@ def test_an_answer_is_the_same_with_an_assistant(
     seen = told(drafted)
     for sampling in SAMPLINGS:
         for prompt in (chat("hello"), chat("hello", "Yes?", words(1, 40))):
-            said = [list(engine.generate(prompt, sampling, 60, silent, ENDLESS)) for engine in (plain, drafted)]
+            said = [list(engine.generate(prompt, sampling, 40, silent, ENDLESS)) for engine in (plain, drafted)]
             assert ids(said[0]) == ids(said[1])
             assert completion(said[1]).drafted_tokens >= 60
             assert plain._cache.tokens == drafted._cache.tokens
