@@ -36,7 +36,16 @@ _SECONDS = 0.5
 class Wish:
     """What is to be pulled of a model; each field is a flag."""
 
-    quant: options.Quant = None
+    quant: Annotated[
+        str | None,
+        typer.Option(
+            "--quant",
+            "-q",
+            metavar="NAME",
+            help="The quant, as behind the colon; with --from-checkpoint any that `quants` lists.",
+            autocompletion=completion.quants,
+        ),
+    ] = None
     mmproj: Annotated[bool, typer.Option("--mmproj", help="Get the file that sees and hears, too.")] = False
     drafter: Annotated[bool, typer.Option("--drafter", help="Get the drafter, too.")] = False
     from_checkpoint: Annotated[
@@ -91,6 +100,8 @@ def _pulled(model: str, wish: Wish, context: "Context") -> list["Pulled"]:
     from g4local import catalog, making, pulling
 
     reference = catalog.reference(model)
+    if wish.quant and (reference.quant or reference.file):
+        raise UsageError(f"{model} says already which file it is.", "Leave out --quant, or what is behind the colon.")
     if wish.from_checkpoint:
         if wish.update or wish.drafter:
             raise UsageError("--from-checkpoint makes a model and its towers.", "Leave out --update and --drafter.")

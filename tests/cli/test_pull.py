@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from g4local.cli import output
+from g4local.cli import app, output
+from g4local.core.errors import UsageError
 from g4local.core.progress import Progress
 from tests.cli.conftest import PROGRAM, Finished, Run
 from tests.hub_server import Fault
@@ -93,6 +94,20 @@ def test_ctrl_c_ends_it_at_once_and_keeps_what_came(hub: Hub, tmp_path: Path) ->
     hub.faults()
     subprocess.run([*PROGRAM, "pull", REPO], env=environment, check=True, capture_output=True)
     assert hub.sent() == 200_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("e2b:q8_0", "--quant", "q4_0"),
+        ("e2b", "--keep"),
+        ("e2b", "--from-checkpoint", "--update"),
+        ("https://example.org/a/b",),
+    ],
+)
+def test_what_makes_no_sense_is_told_before_anything_is_asked(arguments: tuple[str, ...], own_home: Path) -> None:
+    with pytest.raises(UsageError):
+        app(["pull", *arguments], standalone_mode=False)
 
 
 def test_without_a_network_it_says_so(pull: Pull) -> None:
