@@ -58,6 +58,6 @@ def test_a_checkpoint_takes_what_was_reckoned(tiny: Tiny, load: Loader) -> None:
     for kind in checkpoints.KINDS:
         engine = load(tiny(kind), context=1024)
         list(engine.extend([5] * 300, {280}, GREEDY, 1, silent))
-        [state] = engine._cache.checkpoints.values()
+        [checkpoint] = engine._cache.checkpoints.values()
         need = memory.need(header.read(tiny(kind)).model, Setting(1024))
-        assert need.checkpoint == pytest.approx(len(state), rel=0.15)
+        assert need.checkpoint == pytest.approx(len(checkpoint.state), rel=0.15)
