@@ -1,6 +1,7 @@
 """What bench.engine concludes from its measurements, and that its peers run."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from threading import Event
@@ -75,3 +76,47 @@ def test_the_plain_loop_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
             assert 0 < took.decode < took.prefill
     with pytest.raises(RuntimeError, match="ended with 1"), engine._plain(tmp_path / "none.gguf", ONE):
         pass
+
+
+SERVER = """#!{python}
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer({{}})
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        said = [message["content"] for message in asked["messages"]] + [str(asked["max_tokens"])]
+        self.answer({{"choices": [{{"message": {{"content": " ".join(said)}}}}]}})
+
+    def answer(self, content):
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Answers).serve_forever()
+"""
+
+
+def test_a_server_is_waited_for_asked_and_ended(tmp_path: Path) -> None:
+    program = tmp_path / "llama-server"
+    program.write_text(SERVER.format(python=sys.executable), encoding="utf-8")
+    program.chmod(0o755)
+    with tools.server(program, tmp_path / "model.gguf", PLAIN) as server:
+        assert server.answer([{"role": "user", "content": "Hello"}], 7) == "Hello 7"
+        pid = server.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    program.write_text(f"#!{sys.executable}\nraise SystemExit(3)\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="did not start"), tools.server(program, tmp_path / "model.gguf", PLAIN):
+        pass
+
+
+def test_llama_cpp_s_programs_are_given_the_setting() -> None:
+    command = tools.completion(Path("llama-completion"), Path("m.gguf"), Setting(1, 2, repack=False), "Hello")
+    text = " ".join(command)
+    assert "-t 1 -tb 2 -c 4096 -fa off --no-repack" in text and "-p Hello -n 8 --temp 0" in text
