@@ -110,18 +110,6 @@ def test_what_makes_no_sense_is_told_before_anything_is_asked(arguments: tuple[s
         app(["pull", *arguments], standalone_mode=False)
 
 
-def test_without_a_network_it_says_so(pull: Pull) -> None:
-    done = pull(REPO, HF_HUB_OFFLINE="1")
-    assert done.returncode == 7 and "HF_HUB_OFFLINE" in done.stderr
-
-
-def test_a_proxy_is_used(hub: Hub, pull: Pull) -> None:
-    """The hub itself stands in for the proxy, which is asked for a whole address."""
-    done = pull(REPO, HTTP_PROXY=hub.endpoint, NO_PROXY="", no_proxy="", HF_ENDPOINT="http://hub.invalid")
-    assert done.returncode != 0
-    assert hub.log()[0]["Host"] == "hub.invalid"
-
-
 def test_what_can_be_pulled_is_listed_without_a_network(g4local: Run) -> None:
     entries = json.loads(g4local("ls", "--remote", "--json").stdout)["models"]
     models = {each["name"]: each for each in entries if each["kind"] == "model"}

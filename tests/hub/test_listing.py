@@ -136,6 +136,16 @@ def test_a_gated_repository_needs_the_right_token(here: Hub, monkeypatch: pytest
     assert len(listing("o/r", None, Event()).files) == 1
 
 
+def test_a_proxy_is_used(here: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub itself stands in for the proxy, which is asked for a whole address."""
+    here.put("o/r", "m-Q8_0.gguf", noise(2000))
+    for name, value in {"HTTP_PROXY": here.endpoint, "NO_PROXY": "", "no_proxy": ""}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://hub.invalid")
+    assert len(listing("o/r", None, Event()).files) == 1
+    assert here.log()[0]["Host"] == "hub.invalid"
+
+
 def test_names_that_are_none_and_revisions_that_are_gone(here: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     here.put("o/r", "m-Q8_0.gguf", noise(2000))
     with pytest.raises(UsageError):
