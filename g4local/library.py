@@ -157,16 +157,22 @@ def drafter(model: Path) -> Path | None:
 
 @contextmanager
 def borrowed(model: Model, recipe: str, paths: Paths, report: Report, cancel: Event) -> Iterator[Path]:
-    """The model's GGUF for a while: what was converted only for this is deleted in the end; the errors of `gguf`."""
+    """The model's GGUF for a while: what was converted only for this is deleted in the end; the errors of `gguf`.
+
+    Who borrows it holds a lock, so that the last of several deletes it.
+    """
     if model.kind == "gguf":
         yield model.path
         return
     target = _converted(model, recipe, paths, report, cancel)
-    was_there = _is_whole(target)
+    is_kept = _is_whole(target) and not _is_locked(target, fcntl.LOCK_EX)
     try:
-        yield gguf(model, recipe, paths, report, cancel)
+        with gguf(model, recipe, paths, report, cancel).open("rb") as file:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_SH)
+            yield target
     finally:
-        if not was_there:
+        if not is_kept and not _is_locked(target, fcntl.LOCK_EX):
             with suppress(OSError):
                 target.unlink()
 
@@ -229,10 +235,11 @@ def _is_whole(target: Path) -> bool:
     return True
 
 
-def _is_locked(path: Path) -> bool:
+def _is_locked(path: Path, kind: int = fcntl.LOCK_SH) -> bool:
+    """Whether another process has a lock that this kind does not go with."""
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

@@ -16,6 +16,7 @@ from g4local import library
 from g4local.core.errors import BadGguf, Cancelled, ModelNotFound, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.settings import Paths, paths
+from tests import checkpoints
 from tests.conftest import Tiny
 from tests.convert import rewriting
 
@@ -91,6 +92,19 @@ def test_a_gguf_is_run_as_it_is(places: Paths, tmp_path: Path) -> None:
     assert library.gguf(model, None, places, silent, Event()) == file
     with pytest.raises(UsageError):
         library.gguf(model, "Q8_0", places, silent, Event())
+
+
+def test_what_is_borrowed_is_deleted_by_the_last_one_and_what_was_there_is_kept(places: Paths, tmp_path: Path) -> None:
+    model = library.Model("small", checkpoints.write(tmp_path / "small", checkpoints.make("dense")), "checkpoint")
+    with library.borrowed(model, "BF16", places, silent, Event()) as path:
+        with library.borrowed(model, "BF16", places, silent, Event()) as again:
+            assert again == path
+        assert gguf.read(path).tensors
+    assert not path.exists()
+    assert library.gguf(model, "BF16", places, silent, Event()) == path
+    with library.borrowed(model, "BF16", places, silent, Event()):
+        pass
+    assert path.exists()
 
 
 def test_the_same_content_has_the_same_key_under_another_name(folder: Path, places: Paths) -> None:

@@ -1,8 +1,7 @@
 """What is done about a checkpoint that was trained for Q4_0: some rows of each tensor tell before all are read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from g4convert import lattice
 from g4convert.checkpoint import Rows
@@ -14,7 +13,6 @@ from g4local.core.errors import UsageError
 
 Mode = Literal["auto", "on", "off"]
 """auto: what lies on the lattice is kept exactly; on: that there is nothing is an error; off: nobody looks."""
-MODES: Sequence[Mode] = get_args(Mode)
 
 _ROWS = 8
 """Of a tensor that are looked at."""
