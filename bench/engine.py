@@ -136,7 +136,8 @@ def starts(model: Path, best: Setting, task: speed.Task, llama_completion: Path)
     """Seconds from a program's start to the first of what it says, with the model's file in the page cache."""
     asked = "The quick brown fox jumps over the lazy dog, and the dog"
     program = "from g4local.cli import main; main()"
-    own = [sys.executable, "-P", "-c", program, "run", str(model), "--raw", "-n", "8", "--temp", "0", asked]
+    own = [sys.executable, "-P", "-c", program, "run", str(model), "--raw", "-n", "8", "--temp", "0"]
+    own += ["--draft", "off", "--no-snapshots", "--no-save", asked]
     theirs = tools.completion(llama_completion, model, best, asked)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     seconds: dict[str, list[float]] = {OURS: [], "llama-completion": []}
