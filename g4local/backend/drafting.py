@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import llama_cpp.llama_cpp as llama
 
 from g4local.backend import assistant, drafts, fitting, loading, nextn
 from g4local.backend.assistant import Assistant
-from g4local.backend.drafts import Drafter
+from g4local.backend.drafts import Cost, Drafter
 from g4local.backend.engine import LoadOptions
 from g4local.backend.fitting import Fit, Resources
 from g4local.backend.loading import Context
@@ -66,13 +66,13 @@ def opened(choice: Choice, options: LoadOptions, fit: Fit, target: Context, stop
         yield drafter
 
 
-def cost(choice: Choice, model: Model) -> float:
-    """What a draft costs, as a part of a token's time: its row, and the assistant's weights beside the model's own."""
-    row = drafts.row_cost(model.shape)
+def cost(choice: Choice, model: Model) -> Cost:
+    """What drafts cost: their rows, and the assistant's weights beside the model's own."""
+    rows = drafts.row_cost(model.shape)
     if choice.assistant is None:
-        return row
+        return rows
     read = model.weights.total - model.weights.table - sum(model.weights.experts)
-    return row + choice.assistant.nbytes / max(read, 1)
+    return replace(rows, draft=choice.assistant.nbytes / max(read, 1))
 
 
 def _choice(options: LoadOptions, model: Model) -> Choice:

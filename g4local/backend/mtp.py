@@ -7,6 +7,9 @@ import llama_cpp.llama_cpp as llama
 
 from g4local.backend import nextn
 
+MOST = 3
+"""Most drafts of an assistant: each is made from the last, and fewer and fewer of them hold."""
+
 _SEQUENCE = 0
 _FLOAT = 4
 
@@ -55,7 +58,7 @@ class Mtp:
         assert self._api is not None
         drafts: list[int] = []
         token, state = self._last, self._api.llama_get_embeddings_nextn_ith(self._target, row)
-        while state and len(drafts) < most:
+        while state and len(drafts) < min(most, MOST):
             self._tokens[0], self._batch.pos[0] = token, self._length - 1
             ctypes.memmove(self._batch.embd, state, self._nbytes)
             if llama.llama_decode(self._context, self._batch) != 0:  # stopped

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from g4convert.convert import Options, convert
 from g4local.backend import cache, drafts, loading, prefix
 from g4local.backend import llama as engines
-from g4local.backend.drafts import MOST, Drafter, Drafts, Pace
+from g4local.backend.drafts import MOST, Cost, Drafter, Drafts, Pace
 from g4local.backend.engine import FREE, Completion, Constraint, Guidance, Piece, Sampling
 from g4local.backend.llama import LlamaEngine
 from g4local.backend.ngram import Ngrams
@@ -62,7 +62,7 @@ class Eager(Pace):
     """As many drafts as there may be, now and then fewer."""
 
     def __init__(self) -> None:
-        super().__init__(0.0)
+        super().__init__(Cost(0.0, 0.0))
         self.random = random.Random(1)
 
     @property
@@ -317,11 +317,12 @@ costs = st.floats(0.01, 1.0)
 
 @given(costs, st.lists(st.tuples(st.integers(0, MOST), st.integers(0, 5)), max_size=200))
 def test_drafts_never_lose_more_than_they_may(cost: float, results: list[tuple[int, int]]) -> None:
-    pace, lost, said = Pace(cost), 0.0, 0
+    price = Cost(cost, 5.0, 0.01)
+    pace, lost, said = Pace(price), 0.0, 0
     for held, between in results:
         most = pace.most
         if most:
-            lost += most * cost - min(held, most)
+            lost += price.of(most) - min(held, most)
             pace.tell(most, min(held, most))
         for _ in range(between + 1):
             pace.said()
@@ -330,7 +331,7 @@ def test_drafts_never_lose_more_than_they_may(cost: float, results: list[tuple[i
 
 
 def test_wrong_drafts_are_given_up_and_tried_again_now_and_then() -> None:
-    pace, drafted = Pace(0.2), []
+    pace, drafted = Pace(Cost(0.2, 5.0)), []
     for _ in range(1000):
         most = pace.most
         drafted.append(most)
@@ -342,7 +343,7 @@ def test_wrong_drafts_are_given_up_and_tried_again_now_and_then() -> None:
 
 
 def test_right_drafts_become_longer_at_once_also_after_wrong_ones() -> None:
-    pace = Pace(0.2)
+    pace = Pace(Cost(0.2, 5.0))
     for _ in range(500):
         if pace.most:
             pace.tell(pace.most, 0)

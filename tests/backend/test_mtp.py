@@ -14,8 +14,8 @@ import pytest
 
 from g4convert.convert import Options, convert
 from g4local import library
-from g4local.backend import assistant, drafting, drafts, header, loading, nextn
-from g4local.backend.drafts import MOST
+from g4local.backend import assistant, drafting, drafts, header, loading, mtp, nextn
+from g4local.backend.drafts import MOST, Cost
 from g4local.backend.engine import Guidance, LoadOptions, Sampling
 from g4local.backend.fitting import Resources
 from g4local.backend.llama import LlamaEngine
@@ -68,7 +68,7 @@ def drafter(tmp_path_factory: pytest.TempPathFactory) -> Callable[[checkpoints.K
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drafts cost nothing, so that they are made though they are wrong."""
-    monkeypatch.setattr(drafting, "cost", lambda choice, model: 0.0)
+    monkeypatch.setattr(drafting, "cost", lambda choice, model: Cost(0.0, 0.0))
     monkeypatch.setattr(drafts, "_LENGTHS", (MOST,))
 
 
@@ -129,15 +129,17 @@ def test_an_assistant_reads_the_models_own_state(demo_pair: Pair, load: Loader) 
     for prompt in (chat("hello"), chat(words(5, 50)), chat("hello")):
         seen = told(engine)
         engine._cache.clear()
-        list(engine.generate(prompt, GREEDY, 2 + MOST, silent, ENDLESS))
-        drafted.append(seen[:MOST])
+        list(engine.generate(prompt, GREEDY, 9, silent, ENDLESS))
+        drafted.append(seen[: mtp.MOST])
     assert drafted[0] == drafted[2] != drafted[1]
 
 
 def test_an_assistant_whose_guesses_are_wrong_is_hardly_asked(demo_pair: Pair, load: Loader) -> None:
     engine = load(demo_pair[0], draft="mtp", drafter=demo_pair[1])
     end = completion(list(engine.generate(chat("hello"), SAMPLINGS[2], 200, silent, ENDLESS)))
-    assert 0 < end.drafted_tokens <= (drafts._CREDIT + drafts._RISK * 200) / drafts._ROW + end.accepted_tokens * 5
+    assert (
+        0 < end.drafted_tokens <= (drafts._CREDIT + drafts._RISK * 200) / drafts.MIXTURE.row + end.accepted_tokens * 5
+    )
 
 
 def test_files_that_can_not_draft_are_told(
@@ -245,7 +247,8 @@ def test_its_memory_is_reckoned_and_too_little_of_it_is_told_or_a_warning(demo_p
 def test_a_draft_costs_its_row_and_the_assistants_weights(demo_pair: Pair) -> None:
     model = header.read(demo_pair[0]).model
     choice, _ = drafting.settle(LoadOptions(demo_pair[0], drafter=demo_pair[1]), model, Resources(None))
-    assert drafting.cost(drafting.Choice(), model) == drafts._MIXTURE_ROW < drafting.cost(choice, model)
+    assert drafting.cost(drafting.Choice(), model) == drafts.MIXTURE
+    assert drafting.cost(choice, model).of(1) > drafts.MIXTURE.of(1)
 
 
 # Which file is the assistant.
