@@ -9,7 +9,7 @@ from threading import Event
 from typing import Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from g4local.backend import cache, loading, resumption
@@ -34,6 +34,8 @@ STEPS = st.lists(
     min_size=2,
     max_size=9,
 )
+ROUNDING = 0.01
+"""Logits may differ by this much with weights of 32 bits. With 16, a rounding now and then takes other experts."""
 LENGTHS = (3, 9, 30, 60)
 """Words of questions: some are less than a window of 16 tokens, some fill a sliding cache of 256 cells."""
 
@@ -87,7 +89,7 @@ def play(steps: list[Step], load: Loader, model: Path, fresh: LlamaEngine) -> li
     for reply in used.replies:
         assert not reply.end.warnings
         fresh._cache.clear()
-        assert_same_tokens(fresh, reply.prompt, reply.said)
+        assert_same_tokens(fresh, reply.prompt, reply.said, ROUNDING)
     return [reply.end.reused_tokens for reply in used.replies]
 
 
@@ -105,13 +107,19 @@ def test_any_of_many_histories_is_answered_as_a_fresh_context_answers(
 
 
 def histories(kind: checkpoints.Kind, tiny: Tiny, load: Loader, count: int) -> None:
-    model = tiny(kind)
+    model = tiny(kind, "F32")
     reused: list[int] = []
     with small():
         fresh = load(model, context=2048, draft="off")
 
+        # Making a failing history shorter takes many times as long as finding it.
         @settings(
-            max_examples=count, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+            max_examples=count,
+            phases=[Phase.generate],
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
         )
         @given(steps=STEPS)
         def played(steps: list[Step]) -> None:
