@@ -17,6 +17,8 @@ STORED = "messages.id, messages.parent, messages.turn, messages.created, role, m
 _LATEST = 253_402_300_799.0
 """The end of the year 9999, in seconds since 1970."""
 
+_ROLES = frozenset(get_args(Role))
+
 _PLAIN = "{}"
 """The rest of a message that has nothing but words; most are such, and long sessions are read at once."""
 
@@ -88,9 +90,8 @@ def columns(message: Message) -> tuple[str, str, str]:
 
 def message(role: object, text: object, rest: object) -> Message:
     """The message in these columns; ValueError when a damaged file holds something else there."""
-    plain = rest == _PLAIN and role in get_args(Role) and isinstance(text, str)
-    if plain:
-        return Message(cast(Role, role), cast(str, text))
+    if rest == _PLAIN and role in _ROLES and isinstance(text, str):
+        return Message(cast(Role, role), text)
     return _message({"role": role, "content": text, **_object(rest)})
 
 
