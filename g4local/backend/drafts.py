@@ -1,4 +1,4 @@
-"""Tokens that may come next, guessed so that several are checked in one batch, which takes little longer than one.
+"""Tokens that may come next, guessed so that several are checked in one batch: that takes less time than one by one.
 
 A draft changes no answer: each position is sampled as ever, and what differs from its draft ends the batch's use. How
 many are drafted, and whether any, follows from counts alone and never from a clock, so that a seed repeats its answer.
