@@ -34,8 +34,11 @@ STEPS = st.lists(
     min_size=2,
     max_size=9,
 )
-ROUNDING = 0.01
-"""Logits may differ by this much with weights of 32 bits. With 16, a rounding now and then takes other experts."""
+ROUNDING = 0.05
+"""Logits may differ by this much with weights of 32 bits, as keys and values have 16; 0.011 was seen among experts.
+
+With weights of 16 bits a rounding now and then takes other experts, and a row of logits is another one.
+"""
 LENGTHS = (3, 9, 30, 60)
 """Words of questions: some are less than a window of 16 tokens, some fill a sliding cache of 256 cells."""
 
