@@ -131,7 +131,7 @@ class Conversation:
         """
         if not self.unfinished:
             raise UsageError("There is no unfinished turn.", "Ask something, or retry the last answer.")
-        yield from self._recorded(self._turn(Turn(report, cancel)))
+        yield from self._recorded(Turn(report, cancel))
 
     def retry(self, *, report: Report, cancel: Wish) -> Iterator[Event]:
         """Ask the last question again, in place of all that followed it; UsageError when there is none."""
@@ -200,28 +200,29 @@ class Conversation:
 
     def _turn_or_back(self, turn: Turn, before: list[Message]) -> Iterator[Event]:
         try:
-            yield from self._recorded(self._turn(turn))
+            yield from self._recorded(turn)
         except ContextFull:
             self.messages[:] = before
-            self._record()
+            if self._recording:
+                self._recording.refuse(self.messages)
             raise
 
-    def _recorded(self, turn: Iterator[Event]) -> Iterator[Event]:
-        """The events of a turn; what was said is on the disk before they are passed on."""
+    def _recorded(self, turn: Turn) -> Iterator[Event]:
+        """The events of a turn; once the model is loaded, what was said is on the disk before they are passed on."""
         if self._recording:
             self._recording.begin({**asdict(self.options), "tools": [tool.name for tool in self.tools]})
         try:
-            for event in turn:
-                self._record(event)
+            for event in self._turn(turn):
+                self._record(event, turn)
                 complaint = self._recording.complaint() if self._recording else ""
                 warned = (Warned(complaint),) if complaint else ()
                 yield from (event, *warned) if isinstance(event, TurnStarted) else (*warned, event)
         finally:
-            self._record()
+            self._record(turn=turn)
 
-    def _record(self, event: Event | None = None) -> None:
-        """Keep what was said so far."""
-        if self._recording:
+    def _record(self, event: Event | None = None, turn: Turn | None = None) -> None:
+        """Keep what was said so far, unless it is the question of a turn in which nobody could be asked yet."""
+        if self._recording and (turn is None or turn.ready):
             finished = event if isinstance(event, TurnFinished) else None
             self._recording.keep(self.messages, lambda: _said(self._stream, ended=False), finished)
 
@@ -232,6 +233,7 @@ class Conversation:
         if info is None:
             yield turn.finished("cancelled")
             return
+        self._record(turn=turn)
         yield from self._told_once(info)
         for _ in range(self.options.max_rounds):
             ending = (yield from self._answer_calls(turn)) or (yield from self._reply(info, turn))

@@ -12,6 +12,7 @@ from time import monotonic
 from g4local.core.errors import StoreError, UsageError
 from g4local.core.events import TurnFinished
 from g4local.core.messages import Json, Message
+from g4local.store import upkeep
 from g4local.store.store import Store
 from g4local.store.values import Session
 
@@ -39,6 +40,8 @@ class Recording:
         """The messages that are kept, and where."""
         self._asked: Mapping[str, Json] = {}
         self._turn: int | None = None
+        self._is_new = False
+        """Whether the session began with this turn."""
         self._draft: int | None = None
         self._drafted_at = monotonic()
 
@@ -60,6 +63,7 @@ class Recording:
     def begin(self, settings: Mapping[str, Json]) -> None:
         """A turn begins, which is asked with these settings."""
         self._turn = None
+        self._is_new = False
         self._asked = {**self.settings, **settings}
 
     def keep(
@@ -81,6 +85,17 @@ class Recording:
         except StoreError as error:
             self._lost = True
             self._complaint = f"This conversation is not saved from here on: {error.message}"
+
+    def refuse(self, messages: Sequence[Message]) -> None:
+        """The turn's question did not fit and was taken back: a session that began with it has never been."""
+        if self._is_new and self.session is not None:
+            try:
+                upkeep.remove(self._opened(), [self._opened().find(self.session)])
+            except (StoreError, UsageError):  # it stays, empty, and nobody goes on with it
+                return
+            self.start_anew()
+        else:
+            self.keep(messages)
 
     def complaint(self) -> str:
         """Why nothing more is kept; empty when it is, or when that was told."""
@@ -108,7 +123,7 @@ class Recording:
         store = self._opened()
         same = _common(messages, self._kept)
         numbers = self._numbers[:same]
-        draft = self._draft
+        draft, is_new = self._draft, self._is_new or self.session is None
         with store.writing():
             session = self.session or store.start(_first_words(messages))
             turn = self._turn
@@ -125,7 +140,7 @@ class Recording:
                 store.move_head(session, numbers[-1] if numbers else None)
             if finished and turn is not None:
                 store.end_turn(turn, asdict(finished))
-        self.session, self._turn, self._draft = session, turn, draft
+        self.session, self._turn, self._draft, self._is_new = session, turn, draft, is_new
         self._kept, self._numbers = list(messages), numbers
         self._drafted_at = monotonic()
 

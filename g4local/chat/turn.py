@@ -28,6 +28,8 @@ class Turn:
     """Generations that came to an end."""
     filled: int = 0
     """Tokens in the context at the end of the last generation."""
+    ready: bool = False
+    """Whether the model is loaded."""
     _asked_at: float = field(default_factory=perf_counter)
     _calls: Counter[str] = field(default_factory=Counter)
 
@@ -38,6 +40,7 @@ class Turn:
 
     def loaded(self) -> None:
         """Note that the model is ready."""
+        self.ready = True
         self.timing = replace(self.timing, load=perf_counter() - self._asked_at)
 
     def watch(self, pieces: Iterable[Piece | Completion]) -> Iterator[Piece]:

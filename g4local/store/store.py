@@ -86,11 +86,12 @@ class Store:
         raise UsageError(f"More than one session begins with {shown!r}.", "Give more of its id.")
 
     def last(self) -> Session:
-        """The session that was written to last."""
-        newest = self.sessions(1)
+        """The session that was written to last, of those that something is said in."""
+        newest = self.rows(f"{_SESSION} WHERE head IS NOT NULL ORDER BY updated DESC, sessions.rowid DESC LIMIT 1")
         if not newest:
             raise UsageError("There is no session yet.", "g4local chat MODEL begins one.")
-        return newest[0]
+        with told(self.path):
+            return values.session(newest[0])
 
     def path_to(self, head: int | None) -> list[Stored]:
         """The messages from the beginning to this one, in order."""

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event as Wish
+from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -61,11 +62,52 @@ def test_all_that_is_said_is_kept_with_thoughts_calls_and_results(tmp_path: Path
         assert talk.messages[1].thought == "Add."
 
 
-def test_a_question_is_kept_before_the_model_is_asked(tmp_path: Path) -> None:
-    with kept(tmp_path / "s.db", "Hello.") as talk:
+def test_a_question_is_kept_when_the_loaded_model_is_asked_and_not_before(tmp_path: Path) -> None:
+    with kept(tmp_path / "s.db", Reply("Hello.", dies_after=0)) as talk:
         turn = talk.say("hi", report=silent, cancel=Wish())
         assert next(turn) == TurnStarted()
-        assert stored(tmp_path / "s.db", talk.session) == [Message("user", "hi")]
+        assert talk.session is None
+        with pytest.raises(EngineDied):
+            next(turn)
+        assert stored(tmp_path / "s.db", talk.session)[:1] == [Message("user", "hi")]
+
+
+def test_a_question_to_a_model_that_is_not_loaded_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise UsageError("It has no assistant.")
+
+    path = tmp_path / "s.db"
+    with kept(path, "Hello.") as talk:
+        said(talk, "hi")
+        first, before = talk.session, list(talk.messages)
+    with kept(path, "Hello.") as new, kept(path, "Hello.", name=first) as old:
+        monkeypatch.setattr(ScriptedEngine, "start", refuse)
+        for talk in (new, old):
+            with pytest.raises(UsageError):
+                said(talk, "lost")
+    with Store(path) as store:
+        assert [each.id for each in store.sessions()] == [first]
+    assert stored(path, first) == before
+
+
+def test_a_refused_first_question_leaves_no_session_and_an_empty_one_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with kept(path, "Hello.") as talk:
+        said(talk, "hi")
+        first = talk.session
+    with kept(path, Reply("", no_room=True), "Hi.") as talk:
+        with pytest.raises(ContextFull):
+            said(talk, "too long")
+        assert talk.session is None
+        with Store(path) as store:
+            assert [each.id for each in store.sessions()] == [first]
+        said(talk, "short")
+        talk.rewind(0)
+    with Store(path) as store:
+        assert len(store.sessions()) == 2
+        assert store.last().id == first
 
 
 def test_a_turn_is_kept_with_all_that_is_needed_to_ask_it_again(tmp_path: Path) -> None:
