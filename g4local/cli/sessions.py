@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import environ
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from time import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from g4local.cli import completion, options, output
 from g4local.core.errors import UsageError
 from g4local.core.messages import Json
+from g4local.core.units import seconds
 from g4local.settings import paths
 
 if TYPE_CHECKING:
@@ -21,8 +23,19 @@ if TYPE_CHECKING:
     from g4local.store.values import Session
 
 _MOST = 2**31 - 1
+_FEW = 20
+"""Sessions or messages that are listed when nobody says how many."""
 _WIDEST = 100
 """Characters of a line that repeats a message."""
+
+
+def _age(value: str) -> float:
+    """A parser of ages: 30d, 12h."""
+    try:
+        return seconds(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is no time such as 30d or 12h.") from None
+
 
 Id = Annotated[
     str,
@@ -32,31 +45,43 @@ Ids = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ID]...", help="Ids, or their beginnings.", autocompletion=completion.sessions),
 ]
+Limit = Annotated[int, typer.Option("--limit", "-l", min=1, max=_MOST, metavar="N", help="How many to list.")]
 Format = Annotated[
     Literal["md", "json", "jsonl"],
     typer.Option("--format", "-f", help="md is for people, json the whole tree, jsonl chat messages (OpenAI's)."),
 ]
 
-sessions = typer.Typer(no_args_is_help=True, help="List, show, find, fork, export, import or remove sessions.")
+sessions = typer.Typer(invoke_without_command=True)
+
+
+@sessions.callback()
+def _listed(context: typer.Context) -> None:
+    """List, show, find, fork, export, import or remove sessions."""
+    if context.invoked_subcommand is None:
+        ls()
 
 
 @sessions.command()
 def ls(
-    most: Annotated[int, typer.Option("--limit", "-l", min=1, max=_MOST, help="How many to list.")] = 20,
+    most: Limit = _FEW,
+    everything: Annotated[bool, typer.Option("--all", help="List all of them.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """List the sessions, the one that was used last first."""
-    from g4local.store.transcript import head_object, moment
+    from g4local.store.transcript import head_object, here
 
-    found = []
+    found, total = [], 0
     if paths(environ).sessions.exists():
         with _store() as store:
-            found = store.sessions(most)
+            found, total = store.sessions(-1 if everything else most), store.count()
     if as_json:
-        output.json_line({"schema": "g4local.sessions.ls/1", "sessions": [head_object(each) for each in found]})
+        listed: list[Json] = [head_object(each) for each in found]
+        output.json_line({"schema": "g4local.sessions.ls/1", "total": total, "sessions": listed})
         return
-    rows = [[each.id, moment(each.updated)[:16].replace("T", " "), *_about(each)] for each in found]
-    output.table(["ID", "USED (UTC)", "MESSAGES", "MODEL", "TITLE"], rows)
+    rows = [[each.id, here(each.updated), *_about(each)] for each in found]
+    output.table(["ID", "USED", "MESSAGES", "MODEL", "TITLE"], rows)
+    if len(found) < total:
+        output.note(f"{len(found)} of {total}; --all shows the rest.")
 
 
 @sessions.command()
@@ -72,19 +97,21 @@ def show(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what was said; --json prints the whole tree, with what each turn was asked with."""
+    """Show what was said, each message with its number; --json prints the whole tree, and how each turn was asked."""
     from g4local.store import transcript
     from g4local.store.upkeep import leaves
+    from g4local.store.values import numbers
 
     with _store() as store:
         session = store.find(name) if name is not None else store.last()
         found = transcript.read(store, session)
+    number = numbers(found.tree)
     if as_json:
         output.json_line(transcript.session_object(found))
     elif branches:
         rows = [
             [
-                str(each.id),
+                str(number[each.id]),
                 "*" if each.id == session.head else "",
                 transcript.heading(each.message),
                 _line(each.message.text),
@@ -93,35 +120,39 @@ def show(
         ]
         output.table(["END", "", "WHO", "TEXT"], rows)
     else:
-        output.answer(transcript.markdown(found))
+        output.answer(transcript.markdown(found, number))
 
 
 @sessions.command()
 def search(
     words: Annotated[list[str], typer.Argument(metavar="WORDS...", help='All of these words; "a phrase" in quotes.')],
-    most: Annotated[int, typer.Option("--limit", "-l", min=1, max=_MOST, help="How many messages to list.")] = 20,
+    most: Limit = _FEW,
     as_json: options.AsJson = False,
 ) -> None:
     """Find messages by their words, the best first; branches that were left are searched, too."""
     from g4local.store import upkeep
+    from g4local.store.values import numbers
 
     query = " ".join(words)
     with _store() as store:
         hits = upkeep.search(store, query, most)
+        places = {hit.session: numbers(store.tree(store.find(hit.session))) for hit in hits}
+    found = [(hit, places[hit.session][hit.message]) for hit in hits]
     if as_json:
-        output.json_line(
-            {"schema": "g4local.sessions.search/1", "query": query, "hits": [_hit_object(hit) for hit in hits]}
-        )
-        return
-    rows = [[hit.session, str(hit.message), hit.role, _line(hit.snippet), _line(hit.title)] for hit in hits]
-    output.table(["ID", "MESSAGE", "WHO", "TEXT", "TITLE"], rows)
+        listed: list[Json] = [_hit_object(*each) for each in found]
+        output.json_line({"schema": "g4local.sessions.search/1", "query": query, "hits": listed})
+    elif hits:
+        rows = [[hit.session, str(number), hit.role, _line(hit.snippet), _line(hit.title)] for hit, number in found]
+        output.table(["ID", "MESSAGE", "WHO", "TEXT", "TITLE"], rows)
+    else:
+        output.note("Nothing was found.")
 
 
 @sessions.command()
 def fork(
     name: Id,
     at: Annotated[
-        int | None, typer.Option("--at", metavar="N", help="The message that it ends with; see show --branches.")
+        int | None, typer.Option("--at", metavar="N", help="The message that it ends with, by its number in `show`.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -130,7 +161,7 @@ def fork(
 
     with _store() as store:
         session = store.find(name)
-        fork = upkeep.fork(store, session, at)
+        fork = upkeep.fork(store, session, None if at is None else _message(store, session, at))
     if as_json:
         output.json_line({"schema": "g4local.sessions.fork/1", "session": fork, "forked_from": session.id})
     else:
@@ -195,20 +226,54 @@ def import_(
 
 
 @sessions.command()
-def rm(names: Ids = None, as_json: options.AsJson = False) -> None:
-    """Remove sessions for good; what forks share with them stays."""
+def rm(
+    names: Ids = None,
+    everything: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
+    older_than: Annotated[
+        Any,
+        typer.Option("--older-than", metavar="TIME", parser=_age, help="Those not used for so long, such as 30d."),
+    ] = None,
+    keep_snapshots: Annotated[
+        bool, typer.Option("--keep-snapshots", help="Keep what models have read for them, and hold what was said.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Remove sessions for good, and all snapshots; what forks share with them stays."""
     from g4local.store import upkeep
 
     with _store() as store:
-        gone = list({session.id: session for session in _named(store, names)}.values())
+        if everything or older_than is not None:
+            if names or (everything and older_than is not None):
+                raise UsageError("Ids, --all and --older-than are three ways to say which.", "Give one of them.")
+            chosen = [each for each in store.sessions() if everything or each.updated < time() - older_than]
+        else:
+            chosen = _named(store, names)
+        gone = list({session.id: session for session in chosen}.values())
         upkeep.remove(store, gone)
-    if gone:  # a snapshot holds what was said, and does not know in which session
-        shutil.rmtree(paths(environ).snapshots, ignore_errors=True)
+    lost = [] if keep_snapshots or not gone else _remove_snapshots()
     if as_json:
-        output.json_line({"schema": "g4local.sessions.rm/1", "removed": [session.id for session in gone]})
+        removed: dict[str, Json] = {"removed": [session.id for session in gone]}
+        freed: dict[str, Json] = {"snapshots": len(lost), "snapshots_bytes": sum(lost)}
+        output.json_line({"schema": "g4local.sessions.rm/1", **removed, **freed})
         return
     for session in gone:
         output.line(f"removed {session.id}  {session.title}")
+    if not gone:
+        output.note("No session is so old." if older_than is not None else "There is no session.")
+    if lost:
+        count = f"{len(lost)} snapshots" if len(lost) > 1 else "The snapshot"
+        output.note(
+            f"{count} ({output.human_bytes(sum(lost))}) removed, also of other sessions: a snapshot holds what was "
+            "said, not in which session. Other chats are read once more when they go on."
+        )
+
+
+def _remove_snapshots() -> list[int]:
+    """Remove all snapshots; their sizes."""
+    folder = paths(environ).snapshots
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    shutil.rmtree(folder, ignore_errors=True)
+    return sizes
 
 
 @sessions.command()
@@ -244,17 +309,28 @@ def _named(store: "Store", names: Sequence[str] | None) -> list["Session"]:
     return [store.find(name) for name in names]
 
 
+def _message(store: "Store", session: "Session", number: int) -> int:
+    """The message of a session that has this number."""
+    tree = store.tree(session)
+    if not 1 <= number <= len(tree):
+        raise UsageError(
+            f"Session {session.id} has no message {number}.", f"`g4local sessions show {session.id}` tells the numbers."
+        )
+    return tree[number - 1].id
+
+
 def _about(session: "Session") -> list[str]:
     return [str(session.messages), _line(session.setting("model")), _line(session.title)]
 
 
-def _hit_object(hit: "Hit") -> dict[str, Json]:
+def _hit_object(hit: "Hit", number: int) -> dict[str, Json]:
     from g4local.store.transcript import moment
 
     return {
         "session": hit.session,
         "title": hit.title,
         "message": hit.message,
+        "number": number,
         "role": hit.role,
         "created": moment(hit.created),
         "snippet": hit.snippet,

@@ -3,8 +3,8 @@
 import re
 from math import inf
 
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "": 1.0}
-_TIME = re.compile(r"([\d.]+)(h|ms|m|s|)", re.ASCII)
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "": 1.0}
+_TIME = re.compile(r"([\d.]+)(d|h|ms|m|s|)", re.ASCII)
 
 
 def human_bytes(count: int) -> str:

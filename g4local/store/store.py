@@ -74,6 +74,11 @@ class Store:
         with told(self.path):
             return [values.session(row) for row in rows]
 
+    def count(self) -> int:
+        """How many sessions there are."""
+        [(count,)] = self.rows("SELECT count(*) FROM sessions")
+        return int(count)
+
     def find(self, name: str) -> Session:
         """The session with this id, or the only one whose id begins so."""
         found = self.rows(f"{_SESSION} WHERE substr(sessions.id, 1, ?) = ? LIMIT 2", (len(name), name)) if name else []

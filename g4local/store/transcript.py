@@ -1,13 +1,13 @@
 """Sessions as text for other programs and for people: the whole tree as JSON, chat messages, Markdown."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from g4local.core.messages import Json, Message, to_dict
 from g4local.store.store import Store
-from g4local.store.values import Session, Stored, Turn
+from g4local.store.values import Session, Stored, Turn, numbers
 
 SCHEMA = "g4local.session/1"
 """The name and version of the object that `session_object` gives."""
@@ -45,6 +45,11 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
+def here(seconds: float) -> str:
+    """A time as people read it: by the clock of this place, to the minute."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def head_object(session: Session) -> dict[str, Json]:
     """What is known of a session without its messages."""
     return {
@@ -60,6 +65,7 @@ def head_object(session: Session) -> dict[str, Json]:
 
 def session_object(transcript: Transcript) -> dict[str, Json]:
     """A whole session: each message with its parent and its turn, so that any branch can be followed or asked again."""
+    number = numbers(transcript.tree)
     return {
         "schema": SCHEMA,
         **head_object(transcript.session),
@@ -67,6 +73,7 @@ def session_object(transcript: Transcript) -> dict[str, Json]:
         "messages": [
             {
                 "id": each.id,
+                "number": number[each.id],
                 "parent": each.parent,
                 "turn": each.turn,
                 "created": moment(each.created),
@@ -94,22 +101,23 @@ def chat_object(transcript: Transcript) -> dict[str, Json]:
     return {"messages": [to_dict(message) for message in (*messages, *transcript.messages)]}
 
 
-def markdown(transcript: Transcript) -> str:
-    """The conversation as it stands, for people."""
+def markdown(transcript: Transcript, numbers: Mapping[int, int] | None = None) -> str:
+    """The conversation as it stands, for people; its messages perhaps with numbers, which are found by their ids."""
     session = transcript.session
-    about = [session.id, session.setting("model"), moment(session.created)[:10]]
+    about = [session.id, session.setting("model"), here(session.created)[:10]]
     blocks = [f"# {session.title}", f"*{' · '.join(word for word in about if word)}*"]
     if system := session.setting("system"):
         blocks += ["## System", system]
-    for message in transcript.messages:
+    for stored in transcript.path:
+        number = f"{numbers[stored.id]}. " if numbers else ""
+        blocks += [f"## {number}{heading(stored.message)}", *_blocks(stored.message)]
+    for message in transcript.draft:
         blocks += [f"## {heading(message)}", *_blocks(message)]
     return "\n\n".join(blocks) + "\n"
 
 
 def heading(message: Message) -> str:
     """Who says a message, as people read it."""
-    if message.summary:
-        return "Summary"
     return "Summary" if message.summary else f"{_NAMES[message.role]} {message.name}".rstrip()
 
 

@@ -1,7 +1,7 @@
 """What the session store keeps, as values, and how rows of its tables become them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
@@ -66,6 +66,11 @@ class Turn:
     result: Mapping[str, Json] | None
     """None where the turn broke off."""
     created: float
+
+
+def numbers(tree: Sequence[Stored]) -> dict[int, int]:
+    """The numbers by which people name a session's messages, 1 and on in the order in which they were said, by ids."""
+    return {each.id: number for number, each in enumerate(tree, 1)}
 
 
 def title_of(text: str) -> str:

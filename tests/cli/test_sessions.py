@@ -15,6 +15,7 @@ import pytest
 from g4local.cli import main
 from g4local.cli.completion import sessions as completed
 from g4local.core.messages import Message
+from g4local.settings import paths
 from g4local.store.store import Store
 from tests.cli.conftest import Finished, Run
 
@@ -122,6 +123,7 @@ def test_a_kill_costs_the_words_of_the_last_second_at_most(
         (("sessions", "show"), 2),
         (("sessions", "show", "nothing"), 2),
         (("sessions", "rm"), 2),
+        (("sessions", "rm", "--all"), 2),
         (("sessions", "fork", "nothing"), 2),
         (("sessions", "backup", "/nowhere/copy.db"), 2),
         (("sessions", "search", "x"), 2),
@@ -135,7 +137,11 @@ def test_nonsense_is_one_sentence_and_a_hint(command: Command, arguments: tuple[
 
 
 def test_without_sessions_nothing_is_listed_and_nothing_is_made(command: Command, own_home: Path) -> None:
-    assert the_json(command("sessions", "ls", "--json")) == {"schema": "g4local.sessions.ls/1", "sessions": []}
+    assert the_json(command("sessions", "ls", "--json")) == {
+        "schema": "g4local.sessions.ls/1",
+        "total": 0,
+        "sessions": [],
+    }
     assert list(own_home.iterdir()) == []
 
 
@@ -151,7 +157,7 @@ def test_sessions_are_listed_found_forked_and_removed(command: Command, own_home
     hits = the_json(command("sessions", "search", "pelican", "--json"))["hits"]
     assert [(hit["session"], hit["snippet"]) for hit in hits] == [(first, "about pelicans")]
 
-    forked = the_json(command("sessions", "fork", first, "--at", str(hits[0]["message"]), "--json"))
+    forked = the_json(command("sessions", "fork", first, "--at", str(hits[0]["number"]), "--json"))
     assert forked["forked_from"] == first
     assert "They fly." not in command("sessions", "show", forked["session"]).stdout
     assert "They fly." in command("sessions", "show", first).stdout
@@ -159,6 +165,62 @@ def test_sessions_are_listed_found_forked_and_removed(command: Command, own_home
     assert the_json(command("sessions", "rm", first, second, "--json"))["removed"] == [first, second]
     assert [each["id"] for each in the_json(command("sessions", "ls", "--json"))["sessions"]] == [forked["session"]]
     assert completed(forked["session"][:3]) == [(forked["session"], "about pelicans")]
+
+
+def test_a_list_that_is_cut_off_says_so_and_sessions_alone_is_the_list(command: Command, own_home: Path) -> None:
+    for number in range(23):
+        said(own_home, f"question {number}")
+    finished = command("sessions")
+    assert (finished.returncode, len(finished.stdout.splitlines())) == (0, 21)
+    assert finished.stderr == "20 of 23; --all shows the rest.\n"
+    assert command("sessions", "ls").stdout == finished.stdout
+    whole = command("sessions", "ls", "--all")
+    assert (len(whole.stdout.splitlines()), whole.stderr) == (24, "")
+    told = the_json(command("sessions", "ls", "--limit", "3", "--json"))
+    assert (told["total"], len(told["sessions"])) == (23, 3)
+
+
+def test_a_search_without_hits_says_so(command: Command, own_home: Path) -> None:
+    said(own_home, "about pelicans")
+    finished = command("sessions", "search", "herons")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "Nothing was found.\n")
+
+
+def test_messages_have_numbers_from_1_which_forks_take(command: Command, own_home: Path) -> None:
+    said(own_home, "another", "Yes.")
+    session = said(own_home, "first", "One.", "second", "Two.")
+    lines = command("sessions", "show", session).stdout.splitlines()
+    assert [line for line in lines if line.startswith("## ")][1:] == [
+        "## 1. You",
+        "## 2. Model",
+        "## 3. You",
+        "## 4. Model",
+    ]
+    fork = the_json(command("sessions", "fork", session, "--at", "2", "--json"))["session"]
+    told = the_json(command("sessions", "show", fork, "--json"))
+    assert [(entry["number"], entry["message"]["content"]) for entry in told["messages"]] == [(1, "first"), (2, "One.")]
+    finished = command("sessions", "fork", session, "--at", "5")
+    assert (finished.returncode, finished.stdout) == (2, "")
+
+
+def test_sessions_are_removed_by_age_or_altogether_and_what_that_costs_is_told(
+    command: Command, own_home: Path
+) -> None:
+    old, new, newest = (said(own_home, text) for text in ("old", "new", "newest"))
+    with Store(own_home / "sessions.db") as store, store.writing():
+        store.database.execute("UPDATE sessions SET updated = updated - 40 * 86400 WHERE id = ?", (old,))
+    snapshot = paths(os.environ).snapshots / "key" / "whole.g4snap"
+    snapshot.parent.mkdir(parents=True)
+    snapshot.write_bytes(b"12345")
+    assert command("sessions", "rm", "--older-than", "soon").returncode == 2
+    assert command("sessions", "rm", "--all", old).returncode == 2
+    told = the_json(command("sessions", "rm", "--older-than", "30d", "--keep-snapshots", "--json"))
+    assert (told["removed"], told["snapshots"], snapshot.exists()) == ([old], 0, True)
+    assert command("sessions", "rm", "--older-than", "30d").stderr == "No session is so old.\n"
+    finished = command("sessions", "rm", new)
+    assert finished.stdout == f"removed {new}  new\n" and "The snapshot (5 B) removed" in finished.stderr
+    assert not snapshot.exists()
+    assert the_json(command("sessions", "rm", "--all", "--json"))["removed"] == [newest]
 
 
 def test_branches_are_listed_by_their_ends(command: Command, own_home: Path) -> None:

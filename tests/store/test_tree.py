@@ -355,7 +355,7 @@ def test_a_session_of_which_all_was_taken_back_still_knows_its_model(tmp_path: P
             session = store.start("title")
             store.append(session, None, Message("user", "hi"), turn=store.begin_turn({"model": "demo"}))
         assert store.find(session).setting("model") == "demo"
-        assert store.path_to(store.last().head) == []
+        assert store.path_to(store.find(session).head) == []
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
