@@ -170,13 +170,14 @@ def answered(engine: WorkerEngine, asked: Sequence[Segment], tokens: int, report
     """Time an answer of so many tokens, at least two; Cancelled."""
     began = perf_counter()
     times: list[float] = []
-    for said in engine.generate(asked, _SAMPLING, tokens, report, cancel, _ENDLESS):
-        if isinstance(said, Completion):
-            if said.reason == "cancelled":
-                break
-            first = times[0] - began
-            fresh = said.prompt_tokens - said.reused_tokens
-            return Answer(first, fresh / first, (len(times) - 1) / (times[-1] - times[0]))
-        times.append(perf_counter())
-        report(Progress("answer", len(times), tokens, "tokens"))
+    with closing(engine.generate(asked, _SAMPLING, tokens, report, cancel, _ENDLESS)) as pieces:
+        for said in pieces:
+            if isinstance(said, Completion):
+                if said.reason == "cancelled":
+                    break
+                first = times[0] - began
+                fresh = said.prompt_tokens - said.reused_tokens
+                return Answer(first, fresh / first, (len(times) - 1) / (times[-1] - times[0]))
+            times.append(perf_counter())
+            report(Progress("answer", len(times), tokens, "tokens"))
     raise Cancelled("Stopped.")

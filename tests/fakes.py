@@ -1,7 +1,7 @@
 """An engine that says what a script tells it to: real pieces, tokens and prompts, without a model."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -112,7 +112,7 @@ class ScriptedEngine:
         report: Report,
         cancel: Event,
         guidance: Guidance = FREE,
-    ) -> Iterator[Piece | Completion]:
+    ) -> Generator[Piece | Completion, None, None]:
         """The next reply of the script."""
         assert self.is_open, "generate before start"
         tokens = self.tokenize(prompt, Event())

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -56,7 +56,11 @@ _HINTS = {
 
 
 class Child:
-    """A running child; closed by `close`, which also reaps one that has died."""
+    """A running child; closed by `close`, which also reaps one that has died.
+
+    The end of an `ask` may run at any moment, in the middle of whatever its thread does, when an iteration that nobody
+    needs any more is collected; so it waits for no lock.
+    """
 
     def __init__(self, command: tuple[str, ...], logs: Path | None) -> None:
         self._process = subprocess.Popen(
@@ -76,7 +80,9 @@ class Child:
         self._over = False
         self._heard = 0
         """Lines that it has said."""
-        self._lock = Lock()
+        self._outgoing: deque[bytes] = deque()
+        self._sending = Lock()
+        """Held while something is written to the child."""
         self._readers = [Thread(target=self._read_answers, daemon=True), Thread(target=self._read_log, daemon=True)]
         for reader in self._readers:
             reader.start()
@@ -86,7 +92,7 @@ class Child:
         """Whether the process still runs."""
         return not self._over and self._process.poll() is None
 
-    def ask(self, frame: Frame, doing: str, cancel: Event, *, patient: bool = True) -> Iterator[Frame]:
+    def ask(self, frame: Frame, doing: str, cancel: Event, *, patient: bool = True) -> Generator[Frame, None, None]:
         """Send a job and yield its answers, the last one included; EngineDied when the child dies of it.
 
         `cancel` is told to the child as soon as it is set, and so is the end of the iteration before its last answer;
@@ -95,10 +101,9 @@ class Child:
         """
         job = next(self._jobs)
         answers: SimpleQueue[Frame | None] = SimpleQueue()
-        with self._lock:
-            self._answers[job] = answers
-            if self._over:
-                answers.put(None)
+        self._answers[job] = answers
+        if self._over:
+            answers.put(None)
         is_open, told = True, False
         silence = _Silence(self._heard)
         try:
@@ -121,8 +126,7 @@ class Child:
                 is_open = frames.LAST.isdisjoint(answer)
                 yield answer
         finally:
-            with self._lock:
-                del self._answers[job]
+            del self._answers[job]
             if is_open and not told:
                 self._cancel(job, patient)
 
@@ -132,7 +136,7 @@ class Child:
 
     def close(self) -> None:
         """End the process, at once if it does not end by itself, and leave nothing of it."""
-        with self._lock, suppress(OSError):
+        with self._sending, suppress(OSError):
             if self._process.stdin:
                 self._process.stdin.close()
         try:
@@ -154,10 +158,19 @@ class Child:
             self.kill()
 
     def _send(self, frame: Frame) -> None:
-        """Hand the child a frame; one that is dead is found out by its answers' end."""
-        with self._lock, suppress(OSError, ValueError):
+        """Hand the child a frame, by whoever writes already; one that is dead is found out by its answers' end."""
+        self._outgoing.append(frames.encode(frame))
+        while self._outgoing and self._sending.acquire(blocking=False):
+            try:
+                while self._outgoing:
+                    self._write(self._outgoing.popleft())
+            finally:
+                self._sending.release()
+
+    def _write(self, line: bytes) -> None:
+        with suppress(OSError, ValueError):
             if self._process.stdin:
-                self._process.stdin.write(frames.encode(frame))
+                self._process.stdin.write(line)
                 self._process.stdin.flush()
 
     def _read_answers(self) -> None:
@@ -166,15 +179,13 @@ class Child:
                 for line in lines:
                     self._heard += 1
                     frame = frames.decode(line)
-                    with self._lock:
-                        answers = self._answers.get(frame["job"])
+                    answers = self._answers.get(frame["job"])
                     if answers is not None and frames.ALIVE not in frame:
                         answers.put(frame)
         finally:
-            with self._lock:
-                self._over = True
-                for waiting in self._answers.values():
-                    waiting.put(None)
+            self._over = True
+            for waiting in self._answers.copy().values():
+                waiting.put(None)
 
     def _read_log(self) -> None:
         with _log_file(self._logs) as file, _pipe(self._process.stderr) as lines:

@@ -1,6 +1,7 @@
 """The Engine that the rest of g4local uses: llama.cpp in a child process, whose death is an error and no more."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from math import inf
 from pathlib import Path
@@ -74,7 +75,7 @@ class WorkerEngine:
         report: Report,
         cancel: Event,
         guidance: Guidance = FREE,
-    ) -> Iterator[Piece | Completion]:
+    ) -> Generator[Piece | Completion, None, None]:
         """Continue the prompt, as `Engine.generate` says; loads the model if it is not loaded."""
         frame = {
             "do": "generate",
@@ -85,8 +86,9 @@ class WorkerEngine:
         }
         with self._idle.busy():
             child, _ = self._loaded(report, cancel)
-            for answer in self._answers(child.ask(frame, "answered", cancel), child, report):
-                yield from frames.said_from(answer)
+            with closing(self._answers(child.ask(frame, "answered", cancel), child, report)) as answers:
+                for answer in answers:
+                    yield from frames.said_from(answer)
 
     def read(self, prompt: Sequence[Segment]) -> None:
         """Let the child read how the next prompt will begin, as `Engine.read` says."""
@@ -131,16 +133,19 @@ class WorkerEngine:
             raise
         return answer
 
-    def _answers(self, asked: Iterator[frames.Frame], child: Child, report: Report) -> Iterator[frames.Frame]:
+    def _answers(
+        self, asked: Generator[frames.Frame, None, None], child: Child, report: Report
+    ) -> Generator[frames.Frame, None, None]:
         """The answers to a job without its progress, which is reported, and its error, which is raised."""
         try:
-            for answer in asked:
-                if "progress" in answer:
-                    report(frames.progress_from(answer))
-                elif "error" in answer:
-                    raise frames.error_from(answer)
-                else:
-                    yield answer
+            with closing(asked):
+                for answer in asked:
+                    if "progress" in answer:
+                        report(frames.progress_from(answer))
+                    elif "error" in answer:
+                        raise frames.error_from(answer)
+                    else:
+                        yield answer
         except EngineDied:
             if self._child is not child:
                 raise Cancelled("The engine was closed.") from None

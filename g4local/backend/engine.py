@@ -1,6 +1,6 @@
 """What the rest of g4local asks of a model; anything that turns segments into pieces is an Engine."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -186,7 +186,7 @@ class Engine(Protocol):
         report: Report,
         cancel: Event,
         guidance: Guidance = FREE,
-    ) -> Iterator[Piece | Completion]:
+    ) -> Generator[Piece | Completion, None, None]:
         """Continue the prompt until an end token, `max_tokens` (0: as long as there is room) or `cancel`.
 
         The end token itself is yielded as a Piece. Raises ContextFull when the prompt leaves no room, UsageError for a

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isinf
-from threading import Lock, Timer
+from threading import RLock, Timer
 
 _SHORTEST = 1.0
 """Seconds; the rounds of one turn follow each other in less."""
@@ -19,7 +19,8 @@ class IdleClock:
         """Infinitely many seconds are never over; fewer than one are one."""
         self._seconds = max(seconds, _SHORTEST)
         self._then = then
-        self._lock = Lock()
+        self._lock = RLock()
+        """One that its thread may take again: what was busy may end when it is collected, at any moment."""
         self._busy = 0
         self._timer: Timer | None = None
 

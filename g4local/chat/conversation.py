@@ -5,7 +5,8 @@ that nobody answered stand at the end until `resume` runs them or `say` passes o
 follow another one that was never answered.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from threading import Event as Wish
 
@@ -108,7 +109,7 @@ class Conversation:
         """Load the model now, instead of with the first question; the errors of `Engine.start`."""
         return self.engine.start(report, cancel)
 
-    def say(self, text: str, *, report: Report, cancel: Wish) -> Iterator[Event]:
+    def say(self, text: str, *, report: Report, cancel: Wish) -> Generator[Event, None, None]:
         """Ask the model, and run the tools that it wants, until it has answered.
 
         ContextFull, where the question leaves no room for an answer, takes the question back: the history is as it was.
@@ -124,7 +125,7 @@ class Conversation:
         self.messages.append(Message("user", text))
         yield from self._turn_or_back(turn, before)
 
-    def resume(self, *, report: Report, cancel: Wish) -> Iterator[Event]:
+    def resume(self, *, report: Report, cancel: Wish) -> Generator[Event, None, None]:
         """Go on with a turn that has no answer yet: run the calls that nobody answered, and ask the model.
 
         The rounds and the equal calls are counted anew. UsageError when the history ends in an answer.
@@ -133,7 +134,7 @@ class Conversation:
             raise UsageError("There is no unfinished turn.", "Ask something, or retry the last answer.")
         yield from self._recorded(Turn(report, cancel))
 
-    def retry(self, *, report: Report, cancel: Wish) -> Iterator[Event]:
+    def retry(self, *, report: Report, cancel: Wish) -> Generator[Event, None, None]:
         """Ask the last question again, in place of all that followed it; UsageError when there is none."""
         last_question = next((i for i in reversed(range(len(self.messages))) if self.messages[i].role == "user"), None)
         if last_question is None:
@@ -198,7 +199,7 @@ class Conversation:
         if any(message.summary for message in self.messages[question:]):
             raise UsageError("The answer to this question is part of a summary.", "Ask something new, or begin anew.")
 
-    def _turn_or_back(self, turn: Turn, before: list[Message]) -> Iterator[Event]:
+    def _turn_or_back(self, turn: Turn, before: list[Message]) -> Generator[Event, None, None]:
         try:
             yield from self._recorded(turn)
         except ContextFull:
@@ -207,16 +208,17 @@ class Conversation:
                 self._recording.refuse(self.messages)
             raise
 
-    def _recorded(self, turn: Turn) -> Iterator[Event]:
+    def _recorded(self, turn: Turn) -> Generator[Event, None, None]:
         """The events of a turn; once the model is loaded, what was said is on the disk before they are passed on."""
         if self._recording:
             self._recording.begin({**asdict(self.options), "tools": [tool.name for tool in self.tools]})
         try:
-            for event in self._turn(turn):
-                self._record(event, turn)
-                complaint = self._recording.complaint() if self._recording else ""
-                warned = (Warned(complaint),) if complaint else ()
-                yield from (event, *warned) if isinstance(event, TurnStarted) else (*warned, event)
+            with closing(self._turn(turn)) as events:
+                for event in events:
+                    self._record(event, turn)
+                    complaint = self._recording.complaint() if self._recording else ""
+                    warned = (Warned(complaint),) if complaint else ()
+                    yield from (event, *warned) if isinstance(event, TurnStarted) else (*warned, event)
         finally:
             self._record(turn=turn)
 
@@ -226,7 +228,7 @@ class Conversation:
             finished = event if isinstance(event, TurnFinished) else None
             self._recording.keep(self.messages, lambda: _said(self._stream, ended=False), finished)
 
-    def _turn(self, turn: Turn) -> Iterator[Event]:
+    def _turn(self, turn: Turn) -> Generator[Event, None, None]:
         """Rounds of answering calls and asking the model; ContextFull only when nothing was generated."""
         yield TurnStarted()
         info = self._loaded(turn)
@@ -254,7 +256,7 @@ class Conversation:
         self._info = info
         return info
 
-    def _told_once(self, info: EngineInfo) -> Iterator[Event]:
+    def _told_once(self, info: EngineInfo) -> Generator[Event, None, None]:
         """What is to be known of a model; a raw reply has nothing to do with its template."""
         if self._is_told:
             return
@@ -289,8 +291,9 @@ class Conversation:
         stream = ReplyStream(info, start=start_of(prompt), first_call=next_number(self.messages))
         self._stream = stream
         try:
-            for piece in self._generated(prompt, self._guidance(info, prompt), turn):
-                yield from stream.feed(piece)
+            with closing(self._generated(prompt, self._guidance(info, prompt), turn)) as pieces:
+                for piece in pieces:
+                    yield from stream.feed(piece)
         except ContextFull:
             if turn.generations == 0:
                 raise
@@ -316,7 +319,7 @@ class Conversation:
             loop_guard=self.options.loop_guard,
         )
 
-    def _generated(self, prompt: Sequence[Segment], guidance: Guidance, turn: Turn) -> Iterator[Piece]:
+    def _generated(self, prompt: Sequence[Segment], guidance: Guidance, turn: Turn) -> Generator[Piece, None, None]:
         sampling, max_tokens = self.options.sampling, self.options.max_tokens
         return turn.watch(self.engine.generate(prompt, sampling, max_tokens, turn.report, turn.cancel, guidance))
 
@@ -354,7 +357,7 @@ class Conversation:
         unsatisfied = self.options.constraint is not None
         return turn.finished("length", context_full=context_full, unsatisfied=unsatisfied)
 
-    def _raw_turn(self, text: str, turn: Turn) -> Iterator[Event]:
+    def _raw_turn(self, text: str, turn: Turn) -> Generator[Event, None, None]:
         """A text continued as it is; it is no part of the history."""
         yield TurnStarted()
         info = self._loaded(turn)
@@ -366,10 +369,11 @@ class Conversation:
         if prompt[:1] != [_BOS]:
             prompt.insert(0, _BOS)
         names = {token: name for name, token in info.special_tokens.items()}
-        for piece in self._generated(prompt, Guidance(loop_guard=self.options.loop_guard), turn):
-            shown = piece.text or names.get(piece.token, "")
-            if shown:
-                yield RawDelta(shown)
+        with closing(self._generated(prompt, Guidance(loop_guard=self.options.loop_guard), turn)) as pieces:
+            for piece in pieces:
+                shown = piece.text or names.get(piece.token, "")
+                if shown:
+                    yield RawDelta(shown)
         ending = yield from self._ending(info, turn, "")
         assert ending is not None, "only calls keep a turn going"
         yield ending

@@ -1,6 +1,7 @@
 """Summaries written by the model itself: greedy, within a budget of tokens, and without a trace when it is stopped."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event as Wish
 
@@ -66,15 +67,16 @@ class Summarizer:
 
     def _asked(self, prompt: Sequence[Segment], guidance: Guidance) -> Summary:
         stream = ReplyStream(self.info, start=start_of(prompt))
-        said = self.engine.generate(prompt, Sampling(temperature=0), self.most, self.report, self.cancel, guidance)
-        for count, piece in enumerate(said, 1):
-            if isinstance(piece, Completion):
-                if piece.reason == "cancelled":
-                    raise Cancelled("The summary was stopped; the conversation is as it was.")
-                stream.finish()
-                return Summary(stream.text.strip(), cut=piece.reason != "stop")
-            self.report(Progress(_STAGE, count, self.most, "tokens"))
-            stream.feed(piece)
+        greedy = Sampling(temperature=0)
+        with closing(self.engine.generate(prompt, greedy, self.most, self.report, self.cancel, guidance)) as said:
+            for count, piece in enumerate(said, 1):
+                if isinstance(piece, Completion):
+                    if piece.reason == "cancelled":
+                        raise Cancelled("The summary was stopped; the conversation is as it was.")
+                    stream.finish()
+                    return Summary(stream.text.strip(), cut=piece.reason != "stop")
+                self.report(Progress(_STAGE, count, self.most, "tokens"))
+                stream.feed(piece)
         raise AssertionError("a generation ends with its Completion")
 
     def _prompt(self, message: Message) -> list[Segment]:

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from threading import Event as Wish
 from time import perf_counter
@@ -43,16 +44,17 @@ class Turn:
         self.ready = True
         self.timing = replace(self.timing, load=perf_counter() - self._asked_at)
 
-    def watch(self, pieces: Iterable[Piece | Completion]) -> Iterator[Piece]:
+    def watch(self, pieces: Generator[Piece | Completion, None, None]) -> Generator[Piece, None, None]:
         """The pieces of a generation, while its cost is added up."""
         self.completion = None
-        for piece in pieces:
-            if isinstance(piece, Completion):
-                self._add(piece)
-                continue
-            if not self.timing.ttft:
-                self.timing = replace(self.timing, ttft=perf_counter() - self._asked_at)
-            yield piece
+        with closing(pieces):
+            for piece in pieces:
+                if isinstance(piece, Completion):
+                    self._add(piece)
+                    continue
+                if not self.timing.ttft:
+                    self.timing = replace(self.timing, ttft=perf_counter() - self._asked_at)
+                yield piece
 
     def thought(self, tokens: int) -> None:
         """Note how many of the tokens were thoughts."""

@@ -1,6 +1,6 @@
 """What can be typed in `g4local chat`: questions, and commands that begin with a slash."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from threading import Event
 from typing import Any
@@ -49,7 +49,7 @@ class Session:
         except G4Error as error:
             output.error(error.message, error.hint)
 
-    def _ask(self, begin: Callable[[], Iterator[events.Event]], question: str = "") -> None:
+    def _ask(self, begin: Callable[[], Generator[events.Event, None, None]], question: str = "") -> None:
         """Run a turn; where it does not fit, and the person makes room for it, run it again."""
         try:
             self._turn(begin())
@@ -65,7 +65,7 @@ class Session:
             raise UsageError(f"/{name} stands alone.", f"Type /{name} and nothing behind it.")
         command(self, argument)
 
-    def _turn(self, turn: Iterator[events.Event]) -> None:
+    def _turn(self, turn: Generator[events.Event, None, None]) -> None:
         screen = Screen(self._bar)
         self._cancel.clear()
         with interruptible(self._cancel):

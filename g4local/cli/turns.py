@@ -1,7 +1,8 @@
 """What a front end in the terminal makes of a turn's events: a person's view, one JSON object, or a stream of them."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -61,13 +62,16 @@ class Outcome:
         return 1 if self.malformed and not self.text.strip() else 0
 
 
-def follow(events: Iterable[Event], show: Callable[[Event], None], outcome: Outcome | None = None) -> Outcome:
+def follow(
+    events: Generator[Event, None, None], show: Callable[[Event], None], outcome: Outcome | None = None
+) -> Outcome:
     """Run a turn to its end, showing each event as it comes; an error ends it and is kept in the outcome."""
     outcome = outcome or Outcome()
     try:
-        for event in events:
-            _add(outcome, event)
-            show(event)
+        with closing(events):
+            for event in events:
+                _add(outcome, event)
+                show(event)
     except G4Error as error:
         outcome.error = error
     return outcome

@@ -1,6 +1,6 @@
 """An Engine without a child, whose every reply is held to what a context says that has never seen anything."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 
@@ -52,7 +52,7 @@ class InProcess:
         report: Report,
         cancel: Event,
         guidance: Guidance = FREE,
-    ) -> Iterator[Piece | Completion]:
+    ) -> Generator[Piece | Completion, None, None]:
         tokens = self.engine.tokenize(prompt)
         shared = prefix.common(self.engine._cache.tokens, tokens)
         said = list(self.engine.generate(prompt, sampling, max_tokens, report, guidance))

@@ -45,7 +45,7 @@ def finished(reason: FinishReason, *, context_full: bool = False, unsatisfied: b
 
 def test_a_turn_is_gathered_whole() -> None:
     seen: list[Event] = []
-    outcome = follow(TURN, seen.append)
+    outcome = follow((event for event in TURN), seen.append)
     assert seen == TURN
     assert (outcome.text, outcome.thought) == ("It is 4.", "I should add.")
     assert outcome.tool_calls == [
@@ -119,7 +119,7 @@ def test_a_long_result_is_shown_in_part_and_gathered_whole(capsys: pytest.Captur
     assert len(shown) == 9
     assert len(shown[0]) < 400
     assert shown[-1] == "… (92 more lines)"
-    assert follow([event], lambda event: None).tool_calls == [
+    assert follow((each for each in [event]), lambda event: None).tool_calls == [
         {"name": "calculate", "arguments": CALL.arguments, "result": result, "ok": True}
     ]
 
