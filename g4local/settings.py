@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from g4local.core import units
 from g4local.core.errors import UsageError
 
 HOME_VARIABLE = "G4LOCAL_HOME"
@@ -49,9 +50,11 @@ def paths(environ: Mapping[str, str]) -> Paths:
 def snapshot_bytes(environ: Mapping[str, str]) -> int:
     """What snapshots may take together, from the environment given; 0: none are kept."""
     value = environ.get(SNAPSHOT_VARIABLE) or str(SNAPSHOT_BYTES)
-    if not value.isascii() or not value.isdecimal():
-        raise UsageError(f"{SNAPSHOT_VARIABLE} is {value!r}.", "Set it to a number of bytes; 0 keeps no snapshots.")
-    return int(value)
+    try:
+        return units.nbytes(value)
+    except ValueError as error:
+        hint = "Set it to a size such as 500MB or 4GB; 0 keeps no snapshots."
+        raise UsageError(f"{SNAPSHOT_VARIABLE} is {value!r}.", hint) from error
 
 
 def _paths(data: Path, cache: Path, logs: Path) -> Paths:

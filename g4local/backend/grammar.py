@@ -30,8 +30,26 @@ _HINTS = {
     "regex": "It is written as for Rust's regex crate, without look-around, and stands for the whole answer.",
     "lark": "How it is written: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md",
 }
+_GBNF = re.compile(r"^\s*root\s*::=", re.MULTILINE)
 _LONGEST = 300
 """Characters of a complaint that are shown."""
+
+
+def lark(text: str) -> Constraint:
+    """The constraint that a grammar is, in llguidance's dialect of Lark or in llama.cpp's GBNF; UsageError.
+
+    llguidance's own converter is used, which raises no class of errors of its own.
+    """
+    if not _GBNF.search(text):
+        return Constraint("lark", text)
+    from llguidance.gbnf_to_lark import gbnf_to_lark
+
+    try:
+        return Constraint("lark", gbnf_to_lark(text))
+    except Exception as error:
+        raise UsageError(
+            f"The GBNF grammar can't be translated to Lark: {str(error).splitlines()[0]}.", _HINTS["lark"]
+        ) from error
 
 
 def check(constraint: Constraint, command: Sequence[str] = WORKER) -> None:

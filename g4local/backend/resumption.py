@@ -92,7 +92,8 @@ class Resumption:
         complaints: list[str] = []
         if self._shelf is not None:
             complaints, self._shelf.complaints = self._shelf.complaints, complaints
-        return complaints
+        more = f" So are {len(complaints) - 1} others." if len(complaints) > 1 else ""
+        return [f"{complaints[0]}{more}"] if complaints else []
 
     def wait(self, seconds: float) -> None:
         """Let what is being written come to its end, for so long at most."""

@@ -114,8 +114,9 @@ class Shelf:
                 other.unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Remove what processes left behind that were killed while they wrote."""
+        """Remove what processes left behind that were killed while they wrote, and what is over the budget."""
         with suppress(OSError):
+            self._make_room(0)
             for folder in self._root.iterdir():
                 for part in snapshots.abandoned(folder):
                     part.unlink(missing_ok=True)

@@ -39,10 +39,6 @@ _MOST_EQUAL_CALLS = 3
 
 _BOS = Segment("<bos>", special=True)
 
-_SIGN_OF_THE_NEW_TEMPLATE = "preserve_thinking"
-"""A variable that Google's templates have since 2026-07-09; llama.cpp's sign of age, a comment on OpenAI's chat
-completions, is in those of April 2026 already."""
-
 
 @dataclass(frozen=True, slots=True)
 class ConversationOptions:
@@ -257,12 +253,10 @@ class Conversation:
         return info
 
     def _told_once(self, info: EngineInfo) -> Generator[Event, None, None]:
-        """What is to be known of a model; a raw reply has nothing to do with its template."""
+        """What is to be known of a model."""
         if self._is_told:
             return
         yield from map(Warned, info.warnings)
-        if info.template.strip() and _SIGN_OF_THE_NEW_TEMPLATE not in info.template and not self.options.raw:
-            yield Warned("The chat template in this model's file is an old one; Google's of July 2026 is used instead.")
         self._is_told = True
 
     def _answer_calls(self, turn: Turn) -> Generator[Event, None, TurnFinished | None]:
@@ -338,7 +332,7 @@ class Conversation:
                 yield Warned(f"The answer was cut off at {self.options.max_tokens} tokens, the most that were allowed.")
                 return self._cut_off(turn)
             case "loop":
-                yield Warned("The model only repeats itself; the answer is cut off here.")
+                yield Warned("The model only repeats itself; the answer is cut off here (not with --no-loop-guard).")
                 return self._cut_off(turn)
             case "cancelled":
                 return turn.finished("cancelled")
@@ -347,6 +341,8 @@ class Conversation:
         wrong = complaint(self.options.constraint, answer) if self.options.constraint else None
         if wrong is not None:
             yield Warned(f"The answer is not what the schema asks for: {wrong}.")
+        elif not (answer or self.options.raw or self.options.constraint):
+            yield Warned("The model ended its turn without an answer.")
         return turn.finished("stop", unsatisfied=wrong is not None)
 
     def _full(self, info: EngineInfo, turn: Turn) -> Generator[Event, None, TurnFinished]:

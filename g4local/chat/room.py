@@ -79,7 +79,9 @@ class Room:
                 messages = lightened(self._talk.messages, keep_turns)
                 change = Change(tuple(messages), before, self._count(self._next(messages)))
         if change.won <= 0:
-            raise UsageError("There are no results of tools that could be dropped.", "/compact summarises older turns.")
+            has_results = any(message.role == "tool" or message.tool_responses for message in self._talk.messages)
+            why = "To drop the results of tools would win nothing." if has_results else "There are no results of tools."
+            raise UsageError(why, "/compact summarises older turns.")
         return change
 
     def summarised(self) -> Change:

@@ -52,7 +52,7 @@ class Turn:
                 if isinstance(piece, Completion):
                     self._add(piece)
                     continue
-                if not self.timing.ttft:
+                if self.timing.ttft is None:
                     self.timing = replace(self.timing, ttft=perf_counter() - self._asked_at)
                 yield piece
 
@@ -75,6 +75,8 @@ class Turn:
         if self.generations == 0:
             self.seed = completion.seed
         self.generations += 1
+        if not completion.completion_tokens:  # stopped in its prompt, of which nobody knows how much was read
+            return
         self.filled = completion.prompt_tokens + completion.completion_tokens
         self.usage = replace(
             self.usage,

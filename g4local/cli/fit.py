@@ -137,7 +137,7 @@ def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> No
         f"{result.setting.context:,} tokens": f"{size(need.total)}: {result.verdict}",
         "  weights": size(need.weights) + table,
         "  context": f"{size(full + sliding)} as {kv_type}: {size(full)} grow with it, {size(sliding)} do not",
-        "  computing": size(need.compute + need.output),
+        "  computing": size(need.compute + need.output) + _plain_attention(candidate, result),
         "  checkpoint": f"{size(need.checkpoint)}, a way back to an earlier turn; up to {kept} are kept",
         "  program": size(need.process),
         "  drafter": size(need.drafter) if need.drafter else "",
@@ -148,6 +148,18 @@ def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> No
     output.fields({name: text for name, text in lines.items() if text})
     if result.verdict != "yes":
         output.line(fitting.way_out(result, candidate.model, there))
+
+
+def _plain_attention(candidate: "Candidate", result: "Fit") -> str:
+    """Why there is more to compute in than for a context that is longer."""
+    from g4local.backend import memory
+
+    shape, context = candidate.model.shape, result.setting.context
+    if memory.flash_attention(shape, context, result.setting.kv_type, on_gpu=result.placement.layers > 0):
+        return ""
+    plain, flash = (memory.compute_bytes(shape, context, flash=each) for each in (False, True))
+    more, most = (output.human_bytes(nbytes) for nbytes in (plain - flash, memory.PLAIN_ATTENTION_BYTES))
+    return f"; attention that makes reuse exact takes {more} of it, and is given up above {most}"
 
 
 def _memory(there: "Resources") -> str:

@@ -117,7 +117,7 @@ def constraint(request: Request) -> Constraint | None:
     elif request.regex is not None:
         wanted = Constraint("regex", request.regex)
     else:
-        wanted = Constraint("lark", _text(Path(request.grammar or "")))
+        wanted = grammar.lark(_text(Path(request.grammar or "")))
     grammar.check(wanted)
     return wanted
 

@@ -112,7 +112,8 @@ def fields(values: Mapping[str, str]) -> None:
 
 
 class Bar:
-    """A progress bar on stderr: drawn once a job has taken a moment, and only while stderr is a terminal.
+    """A progress bar on stderr: drawn once a job has taken a moment, and only while stderr is a terminal that can
+    do more than to print.
 
     `report` is the job's Report; `stop` wipes the bar away before something else is written.
     """
@@ -130,7 +131,7 @@ class Bar:
 
     def report(self, progress: core.Progress) -> None:
         """Show how far the job has come."""
-        if not (sys.stderr and sys.stderr.isatty()):
+        if not _takes_codes(sys.stderr):
             return
         if self._since is None:
             self._since = monotonic()
@@ -174,9 +175,14 @@ def _pace(task: "Task") -> str:
     return ", ".join(parts)
 
 
+def _takes_codes(stream: TextIO | None) -> bool:
+    """Whether it is a terminal that knows control codes."""
+    return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
 def _coloured(colour: str, text: str) -> str:
     text = printable(text)
-    coloured = sys.stderr and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    coloured = _takes_codes(sys.stderr) and not os.environ.get("NO_COLOR")
     return f"{colour}{text}{_END}" if coloured else text
 
 

@@ -35,7 +35,7 @@ class Space:
             lighter = _lighter(room)
         _print(contents)
         if lighter:
-            output.note(f"/drop would free {lighter.won:,} tokens.")
+            output.note(f"/drop would free {lighter.won:,} tokens: results of tools, and thoughts of the running turn.")
         if hint := context_of(room.info):
             output.note(hint)
 
@@ -49,7 +49,7 @@ class Space:
         """Let the model summarise the older turns."""
         with self._room(question) as room:
             change = room.summarised()
-        output.aside(f"{change.summary}\n")
+        output.aside(f"summary: {change.summary}\n")
         if change.cut:
             output.warning("The summary was longer than its budget, and ends there.")
         self._take(room, change, "The older turns are a summary now.")
@@ -127,4 +127,5 @@ def _lighter(room: Room) -> Change | None:
 def _print(contents: Contents) -> None:
     for name in ("system", "tools", "history", "thoughts", "results", "free"):
         output.note(f"  {name:<10}{getattr(contents, name):>9,}")
-    output.note(f"  {'used':<10}{contents.used:>9,} of {contents.context:,} tokens")
+    what = "used" if contents.used <= contents.context else "needed"
+    output.note(f"  {what:<10}{contents.used:>9,} of {contents.context:,} tokens")

@@ -25,6 +25,8 @@ from g4local.core.messages import Json, ToolCall
 EXIT_LENGTH = 6
 """The answer was cut off at --max-tokens, or is not what --schema, --regex or --grammar ask for."""
 
+_LEAST_SECONDS = 0.005
+"""A load that took less is told as none."""
 _MOST_LINES, _WIDEST = 8, 300
 """Lines of a tool's result, and characters of a line, that are shown."""
 
@@ -90,6 +92,8 @@ class Screen:
         self.bar.stop()
         match event:
             case ThoughtDelta(text):
+                if self._column and not self._in_thought:
+                    output.aside("\n")
                 self._in_thought = True
                 output.aside(text)
             case TextDelta(text) | RawDelta(text):
@@ -158,31 +162,36 @@ def event_object(event: Event) -> dict[str, Json]:  # noqa: C901 (one flat match
 
 
 def timing_object(finished: TurnFinished) -> dict[str, Json]:
-    """The seconds of a turn and its speeds in tokens a second, as scripts get them."""
+    """The seconds of a turn and its speeds in tokens a second, as scripts get them; null is not known."""
     timing = finished.timing
     prefill, decode = _speeds(finished)
     return {
         "load_seconds": round(timing.load, 4),
-        "ttft_seconds": round(timing.ttft, 4),
+        "ttft_seconds": None if timing.ttft is None else round(timing.ttft, 4),
         "prefill_seconds": round(timing.prefill, 4),
         "decode_seconds": round(timing.decode, 4),
-        "prefill_tokens_per_second": round(prefill, 2),
-        "decode_tokens_per_second": round(decode, 2),
+        "prefill_tokens_per_second": None if prefill is None else round(prefill, 2),
+        "decode_tokens_per_second": None if decode is None else round(decode, 2),
     }
 
 
 def print_stats(finished: TurnFinished) -> None:
-    """Tokens and speeds of a turn, for a person, on stderr."""
+    """Tokens and speeds of a turn, for a person, on stderr: those that are known, and are not nothing."""
     usage, timing = finished.usage, finished.timing
-    prefill, decode = _speeds(finished)
-    output.note(f"load         {timing.load:.2f} s")
-    output.note(f"first token  {timing.ttft:.2f} s")
-    output.note(f"prompt       {usage.prompt} tokens, {usage.reused} of them reused, {prefill:.1f} tokens/s")
-    output.note(f"answer       {usage.completion} tokens, {usage.thought} of them thought, {decode:.1f} tokens/s")
+    prefill, decode = (f", {speed:.1f} tokens/s" if speed else "" for speed in _speeds(finished))
+    if timing.load >= _LEAST_SECONDS:
+        output.note(f"load         {timing.load:.2f} s")
+    if timing.ttft is not None:
+        output.note(f"first token  {timing.ttft:.2f} s")
+    if usage.prompt:
+        output.note(f"prompt       {usage.prompt} tokens, {usage.reused} of them reused{prefill}")
+    if usage.completion:
+        output.note(f"answer       {usage.completion} tokens, {usage.thought} of them thought{decode}")
     if usage.drafted:
         share = 100 * usage.accepted / usage.drafted
         output.note(f"drafts       {usage.drafted} tokens, {usage.accepted} of them right ({share:.0f} %)")
-    output.note(f"seed         {finished.seed}")
+    if finished.seed is not None:
+        output.note(f"seed         {finished.seed}")
 
 
 def error_object(error: G4Error) -> dict[str, Json]:
@@ -213,13 +222,13 @@ def _unreadable(raw: str) -> str:
     return f"The model wrote a tool call that can't be read: {raw}"
 
 
-def _speeds(finished: TurnFinished) -> tuple[float, float]:
-    """Tokens a second, processed and said; 0 where no time was spent."""
+def _speeds(finished: TurnFinished) -> tuple[float | None, float | None]:
+    """Tokens a second, processed and said; None where there were none."""
     usage, timing = finished.usage, finished.timing
     processed = usage.prompt - usage.reused
     return (
-        processed / timing.prefill if timing.prefill else 0.0,
-        usage.completion / timing.decode if timing.decode else 0.0,
+        processed / timing.prefill if processed and timing.prefill else None,
+        usage.completion / timing.decode if usage.completion and timing.decode else None,
     )
 
 

@@ -17,7 +17,7 @@ class Usage:
     """Tokens of a turn, summed over its rounds."""
 
     prompt: int = 0
-    """Tokens of the prompts, those included that were reused."""
+    """Tokens of the prompts that were read to their end, those included that were reused."""
     reused: int = 0
     """Tokens of the prompts that were still in the cache."""
     completion: int = 0
@@ -36,8 +36,8 @@ class Timing:
 
     load: float = 0.0
     """Until the model was ready; 0 when it was loaded already."""
-    ttft: float = 0.0
-    """From the question to the first token of the first round."""
+    ttft: float | None = None
+    """From the question to the first token of the first round; None while there is none."""
     prefill: float = 0.0
     decode: float = 0.0
 

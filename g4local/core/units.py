@@ -4,6 +4,7 @@ import re
 from math import inf
 
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "": 1.0}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(?:([kMGT]?)(i?)B?|)", re.ASCII | re.IGNORECASE)
 _TIME = re.compile(r"([\d.]+)(d|h|ms|m|s|)", re.ASCII)
 
 
@@ -15,6 +16,17 @@ def human_bytes(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
+
+
+def nbytes(text: str) -> int:
+    """A size as people write it (500MB, 4 GB, 4GiB; a number alone is bytes); ValueError for anything else."""
+    said = _SIZE.fullmatch(text.strip())
+    if said is None:
+        raise ValueError(f"{text!r} is no size")
+    number, prefix, binary = said[1], said[2].lower(), said[3]
+    if not prefix and "." in number:
+        raise ValueError(f"{text!r} is no whole number of bytes")
+    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix or " "))
 
 
 def seconds(text: str) -> float:

@@ -176,6 +176,15 @@ def test_the_least_recently_used_ones_leave_first(tmp_path: Path) -> None:
     assert [path.exists() for path in paths] == [True, False, True, True]
 
 
+def test_a_smaller_budget_holds_for_what_lies_there(shelf: Shelf, tmp_path: Path) -> None:
+    paths = [put(shelf, [number] * 20) for number in range(5)]
+    for age, path in enumerate(paths):
+        os.utime(path, (age, age))
+    smaller = Shelf(shelf._root, shelf.key, sum(path.stat().st_size for path in paths[3:]))
+    smaller.tidy()
+    assert [path.exists() for path in paths] == [False, False, False, True, True]
+
+
 def test_there_are_never_so_many_that_looking_takes_long(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelves, "MOST_FILES", 3)
     paths = []

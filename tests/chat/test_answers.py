@@ -49,7 +49,8 @@ def test_an_answer_that_was_cut_off_is_not_what_was_asked_for(reason: str, const
 
 def test_a_loop_is_told() -> None:
     chat, engine = conversation(Reply("la la la", reason="loop"), tools=(), loop_guard=True)
-    assert "repeats itself" in warnings(said(chat, "Sing!"))[0]
+    [warning] = warnings(said(chat, "Sing!"))
+    assert "repeats itself" in warning and "--no-loop-guard" in warning
     assert engine.guidance[0].loop_guard
 
 

@@ -13,6 +13,7 @@ from g4local.core.events import (
     ToolRequested,
     TurnFinished,
     TurnStarted,
+    Usage,
 )
 from g4local.core.messages import Message, ToolCall
 from g4local.core.progress import Progress, silent
@@ -247,21 +248,16 @@ def test_calls_without_ids_are_answered_one_by_one() -> None:
     assert unanswered([]) == []
 
 
-@pytest.mark.parametrize(
-    ("template", "is_old"),
-    [
-        ("", False),
-        (" \n", False),
-        ("{{ bos_token }}", True),
-        ("{#- OpenAI Chat Completions: forward-scan consecutive role:tool messages -#}", True),
-        ("{%- set preserve_thinking = preserve_thinking | default(false) -%}", False),
-    ],
-)
-def test_an_old_template_in_the_file_is_told_once(template: str, is_old: bool) -> None:
-    chat, engine = conversation("One.", "Two.", tools=())
-    engine.info = replace(INFO, template=template)
-    assert len(warnings(said(chat, "First?"))) == is_old
-    assert warnings(said(chat, "Second?")) == []
+def test_an_empty_answer_is_told() -> None:
+    chat, _ = conversation("", "<|channel>thought\nHm.<channel|>", "Two.", tools=())
+    for question, told in (("First?", 1), ("Second?", 1), ("Third?", 0)):
+        assert len(warnings(said(chat, question))) == told
+
+
+def test_a_turn_that_was_stopped_in_its_prompt_tells_no_figures() -> None:
+    chat, _ = conversation(Reply("One.", cancels_after=0), tools=())
+    end = finish(said(chat, "First?"))
+    assert (end.reason, end.usage, end.timing.ttft, end.timing.prefill) == ("cancelled", Usage(), None, 0)
 
 
 def test_a_small_model_gets_the_template_of_the_small_ones() -> None:

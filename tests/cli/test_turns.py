@@ -1,10 +1,12 @@
 """What the terminal and scripts make of a turn's events."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from g4local.cli import output
 from g4local.cli.output import Bar, human_bytes, printable
 from g4local.cli.turns import Outcome, Screen, call_text, event_object, follow, print_stats, timing_object
 from g4local.core.errors import ContextFull, EngineDied
@@ -24,6 +26,7 @@ from g4local.core.events import (
     Warned,
 )
 from g4local.core.messages import ToolCall
+from g4local.core.progress import Progress
 
 CALL = ToolCall("calculate", {"expression": "2 + 2"}, "call_0")
 TURN: list[Event] = [
@@ -130,6 +133,41 @@ def test_speeds_count_only_the_tokens_that_were_processed() -> None:
     timing = timing_object(event)
     assert timing["prefill_tokens_per_second"] == 30.0
     assert timing["decode_tokens_per_second"] == 5.0
+
+
+def test_what_is_not_known_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """A turn that was stopped before its first token."""
+    stopped = TurnFinished("cancelled", Usage(), Timing(load=0.001), 7)
+    print_stats(stopped)
+    assert capsys.readouterr().err.splitlines() == ["seed         7"]
+    timing = timing_object(stopped)
+    assert timing["ttft_seconds"] is None
+    assert timing["prefill_tokens_per_second"] is None and timing["decode_tokens_per_second"] is None
+
+
+def test_a_thought_behind_an_answer_begins_a_line_and_leaves_stdout_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen = Screen(Bar())
+    for event in (TextDelta("One."), ThoughtDelta("Hm."), ThoughtDelta(" So."), TextDelta(" Two.")):
+        screen.show(event)
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("One. Two.", "\nHm. So.\n\n")
+
+
+def test_a_dumb_terminal_gets_no_control_codes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for term, colours in (("xterm", True), ("dumb", False)):
+        monkeypatch.setenv("TERM", term)
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(output, "_MOMENT", 0.0)
+        with Bar() as bar:
+            for done in range(3):
+                bar.report(Progress("load", done, 3))
+        output.warning("This.")
+        assert ("\x1b" in capsys.readouterr().err) is colours
 
 
 def test_every_event_has_an_object_with_its_type() -> None:
