@@ -177,6 +177,16 @@ def test_a_model_without_the_tokens_of_channels_and_calls_can_be_constrained(dem
     assert completion(said).reason == "stop" and re.fullmatch("[0-9]{2}", text(said))
 
 
+def test_a_grammar_of_llama_cpp_is_understood() -> None:
+    assert grammar.lark('start: "a"\n') == Constraint("lark", 'start: "a"\n')
+    translated = grammar.lark('root ::= item ", " item\nitem ::= "a" | "b"\n')
+    assert "::=" not in translated.text and "start: " in translated.text
+    check(translated)
+    for bad in ("root ::= (((\n", "root ::= nothing\n"):
+        with pytest.raises(UsageError, match="GBNF"):
+            grammar.lark(bad)
+
+
 def test_media_tokens_are_never_said_even_where_a_grammar_would_take_them(engine: LlamaEngine) -> None:
     with pytest.raises(EngineError, match="nothing fits"):
         said(engine, constrained("lark", "start: <|image|>"))

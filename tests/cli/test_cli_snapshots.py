@@ -40,6 +40,8 @@ def test_a_question_asked_again_is_not_read_again_unless_nothing_is_to_be_kept(
 def test_the_budget_is_a_number_of_bytes() -> None:
     assert snapshot_bytes({}) == snapshot_bytes({"G4LOCAL_SNAPSHOT_BYTES": ""}) == SNAPSHOT_BYTES
     assert snapshot_bytes({"G4LOCAL_SNAPSHOT_BYTES": "0"}) == 0
-    for nonsense in ("-1", "4G", "1.5", "²"):
+    for text, nbytes in (("4GB", 4 * 10**9), ("500 mb", 5 * 10**8), ("1.5GiB", 3 << 29), ("4G", 4 * 10**9), ("7B", 7)):
+        assert snapshot_bytes({"G4LOCAL_SNAPSHOT_BYTES": text}) == nbytes
+    for nonsense in ("-1", "1.5", "²", "GB", "4 XB", "4GB more"):
         with pytest.raises(UsageError, match="G4LOCAL_SNAPSHOT_BYTES"):
             snapshot_bytes({"G4LOCAL_SNAPSHOT_BYTES": nonsense})
