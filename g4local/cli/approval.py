@@ -28,7 +28,7 @@ class Approval:
             self._warn(f"Nobody can be asked whether {call.name} may run, so it may not; --yes allows every tool.")
             raise ToolError("it may not run, since there is nobody who could be asked")
         question = f"Run {'it' if self._announced else call_text(call)}? [y]es, [a]lways {call.name}, [n]o: "
-        answer = asking.reply(question, self._cancel)
+        answer = asking.reply(question, self._cancel).lower()
         if answer.startswith("a"):
             self._always.add(call.name)
         return answer[:1] in ("y", "a")

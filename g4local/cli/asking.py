@@ -13,11 +13,11 @@ def can_ask() -> bool:
 
 
 def reply(question: str, cancel: Event) -> str:
-    """What the person types, in lower case; Ctrl-C is a no and sets the Event."""
+    """What the person types; Ctrl-C is a no and sets the Event."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         output.question(question)
-        return sys.stdin.readline().strip().lower()
+        return sys.stdin.readline().strip()
     except KeyboardInterrupt:
         cancel.set()
         output.note("")
@@ -26,6 +26,13 @@ def reply(question: str, cancel: Event) -> str:
         signal.signal(signal.SIGINT, before)
 
 
-def yes(question: str, cancel: Event) -> bool:
-    """Whether the person says yes."""
-    return reply(f"{question} [y]es, [n]o: ", cancel).startswith("y")
+def yes(question: str, cancel: Event, typed: list[str]) -> bool:
+    """Whether the person says yes.
+
+    What is neither yes nor no was typed before the question was seen: it is a no, and added to `typed`.
+    """
+    answer = reply(f"{question} [y]es, [n]o: ", cancel)
+    if answer.lower() not in ("y", "yes", "n", "no", ""):
+        typed.append(answer)
+        output.note("That is neither yes nor no, so it is what you say next.")
+    return answer.lower() in ("y", "yes")

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import ExitStack
+from os import environ
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,12 @@ from g4local.cli import output
 from g4local.cli.interrupts import interruptible
 from g4local.cli.options import ChatRequest, Request, takes
 from g4local.core.errors import UsageError
+from g4local.settings import paths
 
 if TYPE_CHECKING:
-    from g4local.chat.conversation import Conversation
+    from collections.abc import Sequence
+
+    from g4local.core.messages import Message
 
 _PROMPT, _MORE = ">>> ", "... "
 _QUOTES = '"""'
@@ -27,6 +31,7 @@ def chat(request: ChatRequest) -> None:
 
 def converse(request: Request) -> None:
     """Load the model, then read questions and commands until the person leaves."""
+    from g4local import library
     from g4local.cli.opening import conversation
     from g4local.cli.session import Session
 
@@ -34,29 +39,40 @@ def converse(request: Request) -> None:
     with ExitStack() as stack:
         bar = stack.enter_context(output.Bar())
         with interruptible(cancel):
-            talk = stack.enter_context(conversation(request, bar.report, cancel))
+            talk, asked = stack.enter_context(conversation(request, bar.report, cancel))
             info = talk.load(bar.report, cancel)
         bar.stop()
-        output.note(f"{info.name}, {info.context:,} tokens of context. /help lists commands, /bye leaves.")
-        if talk.messages:
-            output.note(f"Going on after {len(talk.messages)} messages; the last question was: {_last_question(talk)}")
-        session = Session(talk, request, bar, cancel)
-        while session.open and (text := _read()) is not None:
+        name = library.find(asked.model, paths(environ)).name
+        full_name = f" ({info.name})" if info.name not in (name, info.path.stem) else ""
+        output.note(f"{name}{full_name}, {info.context:,} tokens of context. /help lists commands, /bye leaves.")
+        _tell_where_it_was(talk.messages)
+        session = Session(talk, asked, bar, cancel)
+        while session.open and (text := _read(session.typed)) is not None:
             session.take(text)
         if talk.session:
-            output.note(f"Kept as session {talk.session}; g4local chat -c goes on with the last one.")
+            output.note(f"Kept as session {talk.session}; g4local chat --session {talk.session} goes on with it.")
 
 
-def _last_question(talk: "Conversation") -> str:
+def _tell_where_it_was(messages: "Sequence[Message]") -> None:
+    """The last question of a conversation that is gone on with, and its answer, a line each."""
     from g4local.store.values import title_of
 
-    return title_of(next((message.text for message in reversed(talk.messages) if message.role == "user"), ""))
+    if not messages:
+        return
+    output.note(f"Going on after {len(messages)} message{'s' if len(messages) > 1 else ''}.")
+    last = max((number for number, each in enumerate(messages) if each.role == "user"), default=0)
+    answers = [each.text for each in messages[last + 1 :] if each.role == "assistant" and each.text]
+    output.note(f"  You: {title_of(messages[last].text)}")
+    output.note(f"  Model: {title_of(answers[-1])}" if answers else "  There is no answer yet; /continue asks for it.")
 
 
-def _read() -> str | None:
-    """The next question or command, with the lines of a block in triple quotes as one; None at the end of the input."""
+def _read(typed: list[str]) -> str | None:
+    """The next question or command, with the lines of a block in triple quotes as one; None at the end of the input.
+
+    What was typed already is taken first.
+    """
     try:
-        text = _line(_PROMPT)
+        text = typed.pop(0) if typed else _line(_PROMPT)
     except KeyboardInterrupt:
         output.note("\nCtrl-D or /bye leaves.")
         return ""

@@ -1,6 +1,6 @@
 """From the flags of `run` and `chat` to the session that a conversation goes on with, or begins."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import environ
@@ -9,9 +9,10 @@ from pathlib import Path
 from g4local.chat.recording import Recording
 from g4local.cli.options import Request
 from g4local.core.errors import UsageError
-from g4local.core.messages import Message
+from g4local.core.messages import Json, Message
 from g4local.library import DEMO
 from g4local.settings import paths
+from g4local.tools.registry import available
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ def opened(request: Request, *, raw: bool) -> Iterator[Opened]:
         recording.close()
 
 
-def settings(request: Request, gguf: Path) -> dict[str, str | None]:
+def settings(request: Request, gguf: Path) -> dict[str, str | int | None]:
     """What a turn's settings say of the model: by a name that means the same from every folder, and its file."""
     path = Path(request.model).expanduser()
     name = str(path.absolute()) if request.model != DEMO and path.exists() else request.model
-    return {"model": name, "quant": request.quant, "file": gguf.name}
+    return {"model": name, "quant": request.quant, "file": gguf.name, "ctx": request.ctx}
 
 
 def _gone_on_with(request: Request, recording: Recording) -> tuple[Request, Sequence[Message]]:
@@ -60,4 +61,19 @@ def _gone_on_with(request: Request, recording: Recording) -> tuple[Request, Sequ
             raise UsageError(f"Session {session.id} does not tell its model.", "Name one: g4local chat MODEL -c")
         quant = request.quant or session.setting("quant") or None
         request = replace(request, model=session.setting("model"), quant=quant)
-    return replace(request, system=request.system or session.setting("system")), messages
+    return _as_before(request, session.settings), messages
+
+
+def _as_before(request: Request, settings: Mapping[str, Json]) -> Request:
+    """What the flags leave open as it was in the session."""
+    system, thinking, ctx, tools = (settings.get(name) for name in ("system", "thinking", "ctx", "tools"))
+    if not request.system and isinstance(system, str):
+        request = replace(request, system=system)
+    if request.think is None:
+        request = replace(request, think=thinking is True)
+    if request.ctx is None and (ctx == "max" or isinstance(ctx, int)):
+        request = replace(request, ctx=ctx)
+    if not (request.tools or request.tool) and isinstance(tools, list):
+        known = {tool.name for tool in available(request.folder)[0]}
+        request = replace(request, tool=[name for name in tools if isinstance(name, str) and name in known])
+    return request

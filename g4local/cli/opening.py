@@ -15,8 +15,8 @@ from g4local.chat.answers import schema
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.cli import keeping, output
 from g4local.cli.approval import Approval
-from g4local.cli.options import Request
-from g4local.core.errors import UsageError
+from g4local.cli.options import CONTEXT, Request
+from g4local.core.errors import UsageError, reason
 from g4local.core.progress import Report
 from g4local.settings import Paths, paths, snapshot_bytes
 from g4local.tools.registry import Tool, available
@@ -31,8 +31,8 @@ def conversation(
     raw: bool = False,
     announced: bool = True,
     warn: Callable[[str], None] = output.warning,
-) -> Iterator[Conversation]:
-    """A conversation with the model asked for, whose engine is closed at the end.
+) -> Iterator[tuple[Conversation, Request]]:
+    """A conversation with the model asked for, whose engine is closed at the end; and what was asked for in full.
 
     It goes on with a session, or begins one, as the flags say. A checkpoint folder is converted first; the model itself
     is loaded with the first question. `announced`: tool calls are on the screen already when the person is asked
@@ -46,7 +46,7 @@ def conversation(
         with engine(replace(request, snapshots=request.snapshots and not raw), report, cancel) as model:
             if recording:
                 recording.settings.update(keeping.settings(request, model.path))
-            yield Conversation(
+            talk = Conversation(
                 model,
                 tools=tools,
                 approve=approval.ask,
@@ -54,12 +54,13 @@ def conversation(
                 messages=kept.messages,
                 recording=recording,
             )
+            yield talk, request
 
 
 def _options(request: Request, *, raw: bool) -> ConversationOptions:
     return ConversationOptions(
         system=request.system,
-        thinking=request.think,
+        thinking=bool(request.think),
         sampling=sampling(request),
         max_tokens=request.max_tokens,
         think_budget=request.think_budget,
@@ -77,7 +78,7 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
     drafter = _drafter(request, gguf, places, report, cancel)
     load = LoadOptions(
         gguf,
-        context=request.ctx,
+        context=CONTEXT if request.ctx is None else request.ctx,
         threads=request.threads,
         gpu_layers=request.gpu_layers,
         kv_type=request.kv_type,
@@ -126,7 +127,7 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise UsageError(f"{file} can't be read: {error}.", "Give a UTF-8 file.") from error
+        raise UsageError(f"{file} can't be read: {reason(error)}.", "Give a UTF-8 file.") from error
 
 
 def sampling(request: Request) -> Sampling:

@@ -79,15 +79,21 @@ def _seconds(value: Any) -> float:
         raise typer.BadParameter(f"{value!r} is no time such as 30s, 5m, 1h, 0 or forever.") from None
 
 
-Context = Annotated[
-    Any,
-    typer.Option(
+CONTEXT = 4096
+"""Tokens of context where nobody says how many."""
+
+
+def _context(*, show_default: bool | str = True) -> Any:
+    return typer.Option(
         "--ctx",
         metavar="N|max",
         parser=_number_or("max", "max", 0, _MOST),
+        show_default=show_default,
         help="Tokens of context, in steps of 256; max is what fits into memory, 0 all that the model can.",
-    ),
-]
+    )
+
+
+Context = Annotated[Any, _context()]
 KvKind = Annotated[
     KvType,
     typer.Option("--kv-type", help="How the context is kept; q8_0 halves it and is a little less exact."),
@@ -146,7 +152,9 @@ class Request:
 
     model: Model
     system: Annotated[str, typer.Option("--system", "-s", metavar="TEXT", help="System prompt.")] = ""
-    think: Annotated[bool, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = False
+    think: Annotated[bool | None, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = (
+        None
+    )
     tools: Annotated[bool, typer.Option("--tools", help="Offer every tool to the model.")] = False
     tool: Annotated[
         list[str] | None,
@@ -194,7 +202,7 @@ class Request:
     loop_guard: Annotated[
         bool, typer.Option("--loop-guard/--no-loop-guard", help="Stop an answer that only repeats itself.")
     ] = True
-    ctx: Context = 4096
+    ctx: Annotated[Any, _context(show_default=str(CONTEXT))] = None
     threads: Threads = 0
     gpu_layers: GpuLayers = None
     kv_type: KvKind = "f16"

@@ -11,7 +11,7 @@ import typer
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
 from g4local.cli.options import Request
-from g4local.core.errors import Cancelled, UsageError
+from g4local.core.errors import Cancelled, UsageError, reason
 from g4local.core.messages import Json, from_dict
 from g4local.core.prompt import Segment, joined
 
@@ -69,7 +69,9 @@ def _lines(file: str) -> list[str]:
     try:
         text = _stdin() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} can't be read: {error}.", "Give a UTF-8 file with a JSON object a line.") from error
+        raise UsageError(
+            f"{file} can't be read: {reason(error)}.", "Give a UTF-8 file with a JSON object a line."
+        ) from error
     return text.split("\n")
 
 

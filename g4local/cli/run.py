@@ -20,7 +20,7 @@ from g4local.cli.turns import (
     timing_object,
 )
 from g4local.core import events
-from g4local.core.errors import Cancelled, G4Error, UsageError
+from g4local.core.errors import Cancelled, ContextFull, G4Error, UsageError
 from g4local.core.messages import Json
 
 SCHEMA = "g4local.run/1"
@@ -84,10 +84,11 @@ def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
         screen = Screen(bar)
-        with conversation(request, bar.report, cancel, raw=raw) as talk:
+        with conversation(request, bar.report, cancel, raw=raw) as (talk, _):
             outcome = follow(talk.say(question, report=bar.report, cancel=cancel), screen.show)
         screen.end()
     if outcome.error:
+        outcome.error = _with_its_hint(outcome.error, request)
         output.error(outcome.error.message, outcome.error.hint)
     return outcome
 
@@ -111,15 +112,24 @@ def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool)
         with (
             output.Bar() as bar,
             interruptible(cancel),
-            conversation(request, bar.report, cancel, raw=raw, announced=False, warn=warn) as talk,
+            conversation(request, bar.report, cancel, raw=raw, announced=False, warn=warn) as (talk, _),
         ):
             follow(talk.say(question, report=bar.report, cancel=cancel), show, outcome)
             outcome.session = talk.session
     except G4Error as error:
         outcome.error = error
+    if outcome.error:
+        outcome.error = _with_its_hint(outcome.error, request)
     result = _object(request, outcome)
     output.json_line({"type": "result", **result} if stream else result)
     return outcome
+
+
+def _with_its_hint(error: G4Error, request: Request) -> G4Error:
+    """The error with the way out of it; a single question that does not fit can't be made shorter by another chat."""
+    if isinstance(error, ContextFull) and not (request.go_on or request.session):
+        return ContextFull(error.message, "Give a larger context: --ctx N, or --ctx max for what fits into memory.")
+    return error
 
 
 def _object(request: Request, outcome: Outcome) -> dict[str, Json]:

@@ -36,6 +36,11 @@ class Session:
         self._stats = request.stats
         self._space = Space(talk, bar, cancel)
 
+    @property
+    def typed(self) -> list[str]:
+        """What the person has typed already, before it is asked for."""
+        return self._space.typed
+
     def take(self, text: str) -> None:
         """Answer a question or carry out a command; an error is told, and the conversation goes on."""
         try:

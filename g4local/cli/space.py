@@ -27,6 +27,8 @@ class Space:
         self._cancel = cancel
         self._told = False
         """Whether the person knows that it is nearly full."""
+        self.typed: list[str] = []
+        """What the person typed at a question that was no answer to it, for the chat to take."""
 
     def show(self) -> None:
         """Print what the context is made of, and how there can be more room."""
@@ -58,12 +60,11 @@ class Space:
         """Offer the ways out for a question that does not fit; whether it is worth asking it again."""
         with self._room(question) as room:
             room.check()
-            contents = room.contents()
-        output.error(full.message)
-        _print(contents)
+        output.error(full.message, "/context shows what fills it." if asking.can_ask() else _WAYS)
         if self._offer(question):
             return True
-        output.note(("The question was taken back. " if question else "") + ("" if asking.can_ask() else _WAYS))
+        if question:
+            output.note("The question was taken back.")
         return False
 
     def look(self, finished: TurnFinished) -> None:
@@ -75,11 +76,12 @@ class Space:
             contents = room.contents()
         if not (finished.context_full or contents.nearly_full):
             return
-        self._told = True
         if not finished.context_full:
             percent = 100 * contents.used // contents.context
             output.warning(f"The context is {percent} % full; when it is full, answers end early.")
-        _print(contents)
+        if not self._told:
+            _print(contents)
+        self._told = True
         made = self._offer()
         if not asking.can_ask():
             output.note(_WAYS)
@@ -92,11 +94,15 @@ class Space:
             return False
         with self._room(question) as room:
             lighter = _lighter(room)
-        if lighter and asking.yes(f"Drop results of tools and thoughts ({lighter.won:,} tokens)?", self._cancel):
+        if lighter and asking.yes(
+            f"Drop results of tools and thoughts ({lighter.won:,} tokens)?", self._cancel, self.typed
+        ):
             self._take(room, lighter, "They were dropped.")
             if lighter.after < NEARLY_FULL * room.info.context:
                 return True
-        if self._cancel.is_set() or not asking.yes("Let the model summarise the older turns?", self._cancel):
+        if self._cancel.is_set() or self.typed:
+            return False
+        if not asking.yes("Let the model summarise the older turns?", self._cancel, self.typed):
             return False
         self.compact(question)
         return True

@@ -37,6 +37,11 @@ class G4Error(Exception):
         self.hint = hint
 
 
+def reason(error: OSError | ValueError) -> str:
+    """Why a file can't be read, in the system's words, without the number and the name that Python puts around them."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 class UsageError(G4Error):
     """The request itself makes no sense, whatever the state of the machine."""
 

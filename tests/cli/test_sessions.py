@@ -6,14 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from g4local.cli import main
+from g4local.cli import keeping, main
 from g4local.cli.completion import sessions as completed
+from g4local.cli.options import Request
 from g4local.core.messages import Message
 from g4local.settings import paths
 from g4local.store.store import Store
@@ -79,7 +81,9 @@ def test_run_is_kept_and_gone_on_with(
     assert the_json(command("sessions", "show", first["session"], "--json")) == shown
 
     chat = g4local("chat", "--session", first["session"][:5], *GREEDY, stdin="More?\n/undo\n")
-    assert "Going on after 4 messages; the last question was: And you?" in chat.stderr
+    assert "Going on after 4 messages.\n  You: And you?\n  Model: " in chat.stderr
+    assert f"g4local chat --session {first['session']} goes on with it." in chat.stderr
+    assert chat.stderr.startswith("demo, 4,096 tokens of context.")
     shown = the_json(command("sessions", "show", "--json"))
     assert shown["id"] == first["session"]
     assert (shown["message_count"], len(shown["messages"])) == (4, 6)
@@ -110,6 +114,19 @@ def test_a_kill_costs_the_words_of_the_last_second_at_most(
     assert b"".join(piece for _, piece in said).decode(errors="replace").startswith(kept[:-5])
     assert kept.startswith(b"".join(piece for when, piece in said if when < killed - 1).decode(errors="replace")[:-5])
     assert the_json(command("sessions", "show", shown["id"], "--json"))["turns"][0]["result"] is None
+
+
+def test_a_session_is_gone_on_with_as_it_was_unless_flags_say_otherwise(own_home: Path) -> None:
+    with Store(own_home / "sessions.db") as store, store.writing():
+        settings = {"model": "demo", "thinking": True, "ctx": 512, "tools": ["clock", "gone"], "system": "Be brief."}
+        turn, session = store.begin_turn(settings), store.start("hi")
+        store.move_head(session, store.append(session, None, Message("user", "hi"), turn=turn))
+    with keeping.opened(Request("", go_on=True), raw=False) as kept:
+        request = kept.request
+        assert (request.model, request.think, request.ctx, request.tool) == ("demo", True, 512, ["clock"])
+    given = Request("", go_on=True, think=False, ctx=4096, tool=["calculate"], system="Be long.")
+    with keeping.opened(given, raw=False) as kept:
+        assert kept.request == replace(given, model="demo")
 
 
 @pytest.mark.parametrize(

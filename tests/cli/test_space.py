@@ -1,6 +1,8 @@
 """A chat whose context fills up: what is told, what is offered at a terminal, what is typed where there is none."""
 
+import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from threading import Event
 
@@ -9,6 +11,7 @@ import pytest
 from g4local.chat.contents import DROPPED
 from g4local.chat.conversation import Conversation
 from g4local.cli import asking
+from g4local.cli.chat import _read
 from g4local.cli.options import Request
 from g4local.cli.output import Bar
 from g4local.cli.session import Session
@@ -55,7 +58,8 @@ def test_a_question_that_does_not_fit_is_asked_again_after_a_summary(
     engine.replies = ["In short."] * 9
     session.take("And now?")
     out, err = capsys.readouterr()
-    assert out == "In short.\n" and "The older turns are a summary now." in err and "history" in err
+    assert out == "In short.\n" and "The older turns are a summary now." in err
+    assert "hint: /context shows what fills it." in err and "history" not in err
     assert [message.summary for message in talk.messages].count(True) == 1
     assert talk.messages[-2:] == [Message("user", "And now?"), Message("assistant", "In short.")]
     assert "Q3?" in engine.prompts[-1] and not answers
@@ -82,7 +86,27 @@ def test_where_nobody_can_be_asked_it_is_said_what_to_type(tmp_path: Path, capsy
     session.take("And now?")
     err = capsys.readouterr().err
     assert talk.messages == history
-    assert all(word in err for word in ("error:", "taken back", "/drop", "/compact", "/clear", "of 1,000"))
+    assert all(word in err for word in ("error:", "taken back", "/drop", "/compact", "/clear", "/context"))
+
+
+def test_what_is_typed_before_a_question_is_seen_is_no_answer_and_is_not_lost(
+    tmp_path: Path, answers: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = [*turns(2), *RESULT]
+    session, talk, engine = opened(tmp_path, messages=history)
+    answers += ["Yesterday?", "never asked"]
+    session.take("And now?")
+    assert session.typed == ["Yesterday?"] and answers == ["never asked"]
+    assert talk.messages == history and not engine.prompts
+    assert "neither yes nor no, so it is what you say next" in capsys.readouterr().err
+
+
+def test_what_was_typed_already_is_read_first_also_as_the_beginning_of_a_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", StringIO('more"""\nlast\n'))
+    typed = ["/think on", '"""some']
+    assert [_read(typed) for _ in range(4)] == ["/think on", "some\nmore", "last", None]
 
 
 def test_a_question_that_is_too_long_by_itself_is_not_offered_a_summary(
