@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 
 from g4local.backend import ggml
 from g4local.backend.engine import LoadOptions
 from g4local.backend.fitting import Fit
-from g4local.backend.header import Header
+from g4local.backend.header import File, Header
 from g4local.backend.memory import flash_attention
 
 _SAMPLE = 4096
@@ -21,7 +20,7 @@ def key(options: LoadOptions, head: Header, fit: Fit) -> str:
     """A hash of all that a state depends on beside its tokens; the context's size is not among that."""
     on_gpu = fit.placement.layers > 0
     parts = {
-        "model": _fingerprint(options.path, head.tensors),
+        "model": _fingerprint(head.files),
         "llama_cpp": [llama.llama_version().decode("utf-8", "replace"), ggml.version()],
         "kv_type": fit.setting.kv_type,
         "flash": flash_attention(head.model.shape, fit.setting.context, fit.setting.kv_type, on_gpu=on_gpu),
@@ -30,17 +29,18 @@ def key(options: LoadOptions, head: Header, fit: Fit) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _fingerprint(path: Path, tensors: Iterable[range]) -> str:
-    """A hash of a GGUF's size, of all that comes before its weights, and of a sample of each tensor.
+def _fingerprint(files: Iterable[File]) -> str:
+    """A hash of a GGUF's files: of their sizes, of all that comes before their weights, and of a sample of each tensor.
 
     Models that were tuned further or quantized otherwise differ in all of a tensor or in none of it.
     """
-    places = sorted(tensors, key=lambda place: place.start)
-    with path.open("rb", buffering=0) as file:
-        digest = hashlib.sha256(b"%d\n" % file.seek(0, 2))
-        file.seek(0)
-        digest.update(file.read(places[0].start))
-        for place in places:
-            file.seek((place.start + place.stop) // 2)
-            digest.update(file.read(_SAMPLE))
+    digest = hashlib.sha256()
+    for each in files:
+        with each.path.open("rb", buffering=0) as file:
+            digest.update(b"%d %d\n" % (file.seek(0, 2), each.begin))
+            file.seek(0)
+            digest.update(file.read(each.begin))
+            for place in sorted(each.tensors, key=lambda place: place.start):
+                file.seek((place.start + place.stop) // 2)
+                digest.update(file.read(_SAMPLE))
     return digest.hexdigest()

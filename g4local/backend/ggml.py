@@ -114,6 +114,10 @@ class Gguf:
         sizes = (library.gguf_get_tensor_size(self._handle, i) for i in self._tensors())
         return [range(begin, begin + size) for begin, size in zip(begins, sizes, strict=True)]
 
+    def begin(self) -> int:
+        """Where the first file's tensors begin: all before is its header."""
+        return int(_library().gguf_get_data_offset(self._handle))
+
     def nbytes(self) -> int:
         """Where the first file must end, at least: after the last byte of its tensors."""
         start = _library().gguf_get_data_offset(self._handle)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from g4local.backend import ggml, shape
 from g4local.backend.log import listen
@@ -42,6 +43,16 @@ _FIRST = re.compile(r"(.+)-00001-of-(\d{5})\.gguf")
 _AGAIN = "Convert it or download it again."
 
 
+class File(NamedTuple):
+    """Where the weights lie in one of the files that a GGUF is cut into."""
+
+    path: Path
+    begin: int
+    """Bytes before the first tensor."""
+    tensors: tuple[range, ...]
+    """The bytes that hold each tensor; none in a first file that only tells of the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """A GGUF's own numbers, as far as loading it depends on them."""
@@ -53,8 +64,8 @@ class Header:
     table: range
     """The bytes of the file that hold the per-layer embeddings; none for a model without them."""
     template: str
-    tensors: tuple[range, ...]
-    """The bytes of the file that hold each tensor."""
+    files: tuple[File, ...]
+    """The file, and those that belong to it."""
 
 
 def read(path: Path) -> Header:
@@ -135,7 +146,10 @@ def _checked(path: Path, gguf: ggml.Gguf) -> Header:
         model=_model(path, gguf),
         table=gguf.place(TABLE),
         template=gguf.text("tokenizer.chat_template") or "",
-        tensors=tuple(gguf.places()),
+        files=tuple(
+            File(each, part.begin(), tuple(part.places()))
+            for each, part in zip([path, *_later(path, gguf)], [gguf, *gguf.later], strict=True)
+        ),
     )
 
 

@@ -100,18 +100,20 @@ class Shelf:
     def put(self, head: Head, state: State, logits: bytes) -> None:
         """Write a snapshot unless there is such a one; where there is no room, it is left out.
 
-        A whole one takes the place of those that it makes superfluous: the snapshot of a checkpoint leads back into it,
-        to where their answer began.
+        A whole one that is there takes the place of those that it makes superfluous: the snapshot of a checkpoint leads
+        back into it, to where their answer began.
         """
         path = self._folder / head.name
         with suppress(OSError):
-            if path.exists():
+            if path.is_file():
                 os.utime(path)
             elif self._make_room(len(head.encoded()) + head.state + head.logits):
                 snapshots.write(self._folder, head, state, logits)
-        if head.kind == "whole":
-            for other in self._superseded(head):
-                other.unlink(missing_ok=True)
+            else:
+                return
+            if head.kind == "whole":
+                for other in self._superseded(head):
+                    other.unlink(missing_ok=True)
 
     def tidy(self) -> None:
         """Remove what processes left behind that were killed while they wrote, and what is over the budget."""
@@ -139,9 +141,12 @@ class Shelf:
                     yield path, head
 
     def _refuse(self, path: Path, error: Damaged) -> None:
-        self.complaints.append(f"A snapshot on the disk can't be used, {error}: {path.name} is removed.")
-        with suppress(OSError):
+        try:
             path.unlink(missing_ok=True)
+            outcome = "is removed"
+        except OSError as failure:
+            outcome = f"can't be removed either ({failure.strerror})"
+        self.complaints.append(f"A snapshot on the disk can't be used, {error}: {path.name} {outcome}.")
 
     def _superseded(self, new: Head) -> Iterator[Path]:
         entries = list(self._entries())
@@ -181,10 +186,11 @@ def common(left: bytes, right: bytes) -> int:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """All snapshots, of whatever key; those that are gone by now excepted."""
+    """All snapshots, of whatever key; those that are gone by now excepted, and folders that are called like one."""
     for path in folder.glob(f"*/*{SUFFIX}"):
         with suppress(OSError):
-            yield path, path.stat()
+            if not path.is_dir():
+                yield path, path.lstat()
 
 
 def _nbytes(found: Find) -> int:

@@ -19,10 +19,11 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -117,7 +118,7 @@ def write(folder: Path, head: Head, state: State, logits: bytes) -> Path:
 
 def head(path: Path, key: str) -> Head:
     """What a file is of, from its beginning; Damaged, also when it is of another key, or OSError."""
-    with path.open("rb") as file:
+    with _opened(path) as file:
         found = _head(file, path.name)
     if found.key != key:
         raise Damaged("it is of another model")
@@ -129,7 +130,7 @@ def read(path: Path, expected: Head, read_more: Callable[[int], None]) -> tuple[
 
     `read_more` is told each number of bytes that was read.
     """
-    with path.open("rb") as file:
+    with _opened(path) as file:
         if _head(file, path.name) != expected:
             raise Damaged("it has changed")
         digest = hashlib.sha256(expected.encoded()[-_DIGEST:])
@@ -149,9 +150,22 @@ def read(path: Path, expected: Head, read_more: Callable[[int], None]) -> tuple[
 def abandoned(folder: Path) -> Iterator[Path]:
     """Half files whose writers are gone."""
     for part in folder.glob(f"*{_PART}"):
-        with suppress(OSError), part.open("rb") as file:
+        with suppress(OSError, Damaged), _opened(part) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield part
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """A file to be read; Damaged for a pipe or a device, which might keep its reader waiting for ever."""
+    with open(path, "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise Damaged("it is no file")
+        yield file
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _head(file: BufferedReader, name: str) -> Head:

@@ -223,3 +223,50 @@ def test_half_files_are_removed_unless_somebody_writes_them(shelf: Shelf) -> Non
         assert not gone.exists() and busy.exists()
     shelf.tidy()
     assert not busy.exists()
+
+
+def test_a_good_one_stays_when_its_successor_cannot_be_written(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(shelf, [1] * 10, "sliding")
+    good = put(shelf, [1] * 10 + [2] * 5, mark=10)
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "_put", lambda file, data: os.close(-1))
+        assert not put(shelf, [1] * 10 + [3] * 5, mark=10).exists() and good.exists()
+    without_budget = Shelf(shelf._root, KEY, 0)
+    assert not put(without_budget, [1] * 10 + [4] * 5, mark=10).exists() and good.exists()
+    assert put(shelf, [1] * 10 + [3] * 5, mark=10).exists() and not good.exists()
+
+
+def test_what_cannot_be_removed_stops_nothing_and_is_told_as_it_is(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(shelf, [1] * 10, "sliding")
+    put(shelf, [1] * 10 + [2] * 5, mark=10)
+    bad = put(shelf, [9] * 10)
+    bad.write_bytes(bad.read_bytes()[:-1])
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        put(shelf, [1] * 10 + [3] * 5, mark=10)
+    assert "can't be removed either (Read-only file system)." in shelf.complaints[0]
+    assert shelf.find([9] * 20, 4096, MOST) is None
+    assert shelf.complaints[-1].endswith("is removed.") and not bad.exists()
+
+
+def test_a_pipe_is_no_snapshot_and_keeps_nobody_waiting(shelf: Shelf) -> None:
+    good = put(shelf, [1] * 10)
+    for name in (f"x{SUFFIX}", "x.part"):
+        os.mkfifo(good.with_name(name))
+    shelf.tidy()
+    assert loaded(shelf, [1] * 20)[0].length == 10
+    assert "it is no file" in shelf.complaints[0] and not good.with_name(f"x{SUFFIX}").exists()
+
+
+def test_a_folder_that_is_called_like_a_snapshot_is_passed_over(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, KEY, 1500)
+    folder = put(shelf, [1] * 10).with_name(f"x{SUFFIX}")
+    folder.mkdir()
+    os.utime(folder, (0, 0))
+    assert put(shelf, [2] * 10).exists() and folder.is_dir()
