@@ -92,7 +92,7 @@ class Resumption:
         complaints: list[str] = []
         if self._shelf is not None:
             complaints, self._shelf.complaints = self._shelf.complaints, complaints
-        more = f" So are {len(complaints) - 1} others." if len(complaints) > 1 else ""
+        more = f" Nor can {len(complaints) - 1} others." if len(complaints) > 1 else ""
         return [f"{complaints[0]}{more}"] if complaints else []
 
     def wait(self, seconds: float) -> None:

@@ -250,6 +250,7 @@ def test_what_cannot_be_removed_stops_nothing_and_is_told_as_it_is(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refused)
         put(shelf, [1] * 10 + [3] * 5, mark=10)
+        assert shelf.find([9] * 20, 4096, MOST) is None
     assert "can't be removed either (Read-only file system)." in shelf.complaints[0]
     assert shelf.find([9] * 20, 4096, MOST) is None
     assert shelf.complaints[-1].endswith("is removed.") and not bad.exists()
