@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCHEMA = "g4local.bench/1"
 """The name and version of the object that --json prints."""
 
-_HEADS = ("prefill t/s", "decode t/s", "first token", "load", "peak memory")
+_HEADS = ("prefill t/s", "decode t/s", "first", "load", "memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Flags:
 
 @options.takes(Flags)
 def bench(flags: Flags) -> None:
-    """Measure how fast a model is here: tokens of a prompt and of an answer in a second, loading, memory.
+    """Measure how fast a model is here: tokens a second, memory.
 
     Everything is as in `run`: the engine's process, and sampling. After --tune, loads of this model use the fastest
     setting that was found, unless --threads says otherwise.
@@ -88,6 +88,8 @@ def bench(flags: Flags) -> None:
     if flags.tune:
         rows = [(*_cells(setting), *_figures(speed.medians(speeds))) for setting, speeds in runs.items()]
         output.table(("THREADS", "PROMPTS", "REPACKED", *_HEADS), rows)
+        if is_tuned:
+            output.line(_why(used, tuning.usual(asked.path, places.cache), runs, task))
     else:
         rows = [(str(number), *_figures(each)) for number, each in enumerate(runs[used], 1)]
         output.table(("RUN", *_HEADS), [*rows, ("median", *_figures(speed.medians(runs[used])))])
@@ -132,6 +134,24 @@ def _words(used: "Tuning", is_tuned: bool) -> str:
     threads += f", {used.batch_threads} for prompts" if used.batch_threads != used.threads else ""
     kept = " (kept by --tune)" if is_tuned else ""
     return f"{threads}, weights {'repacked' if used.extra_buffers else 'as they are'}{kept}"
+
+
+def _why(used: "Tuning", usual: "Tuning", runs: "Runs", task: "Task") -> str:
+    """What was kept, and what it gains for the task that was measured."""
+    from g4local.speed import medians
+
+    if used == usual:
+        return "The usual setting is as fast as any; nothing else is kept."
+    seconds = {
+        setting: task.prompt / speed.prefill + task.answer / speed.decode
+        for setting, speed in ((each, medians(runs[each])) for each in (used, usual) if each in runs)
+    }
+    gain = (
+        f": {100 * (seconds[usual] / seconds[used] - 1):.0f} % faster than the usual setting"
+        if usual in seconds
+        else ""
+    )
+    return f"Kept: {_words(used, is_tuned=False)}{gain}."
 
 
 def _cells(setting: "Tuning") -> tuple[str, str, str]:

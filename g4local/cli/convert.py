@@ -31,7 +31,7 @@ def convert(
     ] = None,
     mmproj_type: _Type = "BF16",
 ) -> None:
-    """Turn a Gemma 4 checkpoint into a GGUF, and its towers into another; prints the paths."""
+    """Turn a Gemma 4 checkpoint into a GGUF; prints the paths."""
     from g4convert import convert as converter
     from g4convert.mmproj import TYPES
     from g4local import library

@@ -27,7 +27,7 @@ _LEFT_OUT = ("available_memory_bytes", "free_disk_bytes", "snapshot_files", "sna
 
 
 def doctor(as_json: options.AsJson = False) -> None:
-    """Check that models can run here, and say where everything lives."""
+    """Check that models can run here; say where everything lies."""
     places = paths(environ)
     report = {"g4local": __version__, "python": platform.python_version(), "system": platform.platform()}
     checks: dict[str, Json] = {**report, **_machine(), **_engine(places), **_folders(places)}

@@ -43,7 +43,7 @@ def fit(
     lazy_ple: options.LazyPle = "auto",
     as_json: options.AsJson = False,
 ) -> None:
-    """Tell whether a model fits into memory here, and how long a context; without a model, which sizes do."""
+    """Tell whether a model fits into memory here; without one, which."""
     from g4local import planner
 
     there = planner.resources()
@@ -69,11 +69,16 @@ def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None"
     if name is None:
         quants = (quant,) if quant else _FEW_QUANTS
         return None, [planner.of_size(size, each) for size in planner.SIZES for each in quants]
+    size = name.lower() if name.lower() in planner.SIZES and not Path(name).exists() else ""
     try:
-        is_size = name.lower() in planner.SIZES and not Path(name).exists()
-        found = None if is_size else library.find(name, paths(environ))
+        found = None if size else library.find(name, paths(environ))
     except ModelNotFound as error:
-        raise ModelNotFound(error.message, f"{error.hint} Or one of {', '.join(planner.SIZES)}.") from error
+        size, said = _known(name)
+        if not size:
+            raise ModelNotFound(error.message, f"{error.hint} Or one of {', '.join(planner.SIZES)}.") from error
+        if quant and said:
+            raise UsageError(f"{name} says already which quant it is.", "Leave out --quant.") from error
+        found, quant = None, quant or said
     if found and found.kind == "gguf":
         if quant:
             raise UsageError(f"{found.path} is a GGUF already and is run as it is.", "Leave out --quant.")
@@ -81,12 +86,22 @@ def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None"
         return only, [only]
     first = quant or (found.recipe if found else library.DEFAULT_RECIPE)
     every = {
-        recipe: planner.of_checkpoint(found.path, found.name, recipe)
-        if found
-        else planner.of_size(name.lower(), recipe)
+        recipe: planner.of_checkpoint(found.path, found.name, recipe) if found else planner.of_size(size, recipe)
         for recipe in dict.fromkeys((first,) if quant else (*_QUANTS, first))
     }
     return every[first], list(every.values())
+
+
+def _known(name: str) -> tuple[str, str | None]:
+    """The size and the recipe that a name of `pull` means, such as e2b:q8_0; nothing and None for any other."""
+    from g4local import catalog
+
+    base, _, quant = name.partition(":")
+    size = catalog.known(base)
+    if size is None:
+        return "", None
+    entry = next((each for each in size.models if quant and each.is_called(quant)), None)
+    return size.name, (entry.quant if entry else quant.upper()).removeprefix("QAT-") or None
 
 
 def _gguf(path: Path, name: str) -> "Candidate":
@@ -159,7 +174,7 @@ def _plain_attention(candidate: "Candidate", result: "Fit") -> str:
         return ""
     plain, flash = (memory.compute_bytes(shape, context, flash=each) for each in (False, True))
     more, most = (output.human_bytes(nbytes) for nbytes in (plain - flash, memory.PLAIN_ATTENTION_BYTES))
-    return f"; attention that makes reuse exact takes {more} of it, and is given up above {most}"
+    return f"; {more} of it keep reuse exact, given up above {most}"
 
 
 def _memory(there: "Resources") -> str:

@@ -58,7 +58,7 @@ def imatrix(
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Write over a GGUF that is there.")] = False,
 ) -> None:
-    """Compute an importance matrix, which makes quantized models better; prints the file's path.
+    """Compute an importance matrix, which makes quants better.
 
     The model reads the texts; how large the inputs of its weights were is kept for `convert --imatrix`. One that was
     stopped goes on where it was. Give long and varied text, like what the model will be used for.
@@ -111,7 +111,7 @@ def compare(
     texts: Texts,
     save: Annotated[bool, typer.Option("--save", help="Keep it beside MODEL, for `show`.")] = False,
 ) -> None:
-    """Compare a quantized model with what it was made of: what do both think of each next token of a text?
+    """Compare a quantized model with what it was made of.
 
     Tells the KL divergence (0 is none), how often both find the same token the likeliest, and both perplexities.
     """

@@ -28,7 +28,7 @@ def ls(
         bool, typer.Option("--remote", help="List what `pull` knows by name, and what of it fits here.")
     ] = False,
 ) -> None:
-    """List the models that have a name here: the built-in one, and the GGUFs in the models folder."""
+    """List the models that have a name here."""
     from g4local import library
 
     if remote:
@@ -46,10 +46,15 @@ def ls(
         output.json_line({"schema": SCHEMA, "models": list[Json](entries)})
     else:
         heads = ("name", "quant", "size", "modified")
-        rows = [{**entry, "modified": str(entry["modified"])[:10]} for entry in entries]
+        rows = [{**entry, "modified": str(entry["modified"])[:10], "size": _size(entry)} for entry in entries]
         output.table([head.upper() for head in heads], [[str(row[head] or "-") for head in heads] for row in rows])
         for part in library.left_over(places):
             output.note(_left(part))
+
+
+def _size(entry: dict[str, Json]) -> str:
+    """How large a model is, and what of it: a checkpoint is smaller once it is quantized."""
+    return f"{entry['size']} (checkpoint)" if entry["kind"] == "checkpoint" else str(entry["size"])
 
 
 def _left(part: Path) -> str:

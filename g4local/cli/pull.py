@@ -1,5 +1,6 @@
 """`g4local pull`: a model comes from the hub into the models folder."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import environ
@@ -76,7 +77,7 @@ def pull(
         bool, typer.Option("--stream-json", help="Print the progress as JSON lines, and that object last.")
     ] = False,
 ) -> None:
-    """Download a model, or go on with a download that was stopped; prints the path.
+    """Download a model, or go on with a download; prints the path.
 
     A file appears when it is whole and its hash is right. Mirrors (HF_ENDPOINT), proxies (HTTPS_PROXY) and tokens
     (HF_TOKEN) are used as by other programs.
@@ -97,8 +98,12 @@ def pull(
 
 
 def _pulled(model: str, wish: Wish, context: "Context") -> list["Pulled"]:
-    from g4local import catalog, making, pulling
+    from g4local import catalog, library, making, pulling
 
+    if model == library.DEMO:
+        raise UsageError("The demo model is built in, so there is nothing to pull.", "g4local run demo")
+    if sys.stderr and sys.stderr.isatty():
+        output.note("Asking the hub.")
     reference = catalog.reference(model)
     if wish.quant and (reference.quant or reference.file):
         raise UsageError(f"{model} says already which file it is.", "Leave out --quant, or what is behind the colon.")

@@ -27,7 +27,7 @@ def quantize(
         ),
     ],
 ) -> None:
-    """Quantize a GGUF that is not quantized yet; prints the new file's path."""
+    """Quantize a GGUF that is not quantized yet; prints the path."""
     from g4convert import requantize, shards
     from g4local import library
 

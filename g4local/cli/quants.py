@@ -13,7 +13,7 @@ SCHEMA = "g4local.quants/1"
 
 
 def quants(as_json: options.AsJson = False) -> None:
-    """List the quants: bits for each weight, gigabytes by model size, and whether an importance matrix is wanted."""
+    """List the quants, and how large they make models."""
     from g4convert.recipes import RECIPES
     from g4local import planner
 

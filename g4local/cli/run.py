@@ -41,7 +41,7 @@ def run(
         bool, typer.Option("--stream-json", help="Print each event as a JSON line, and that object last.")
     ] = False,
 ) -> None:
-    """Ask a model once; without a question, at a terminal, it is a chat.
+    """Ask a model once; without a question it is a chat.
 
     The answer goes to stdout, everything else to stderr.
     """

@@ -45,7 +45,7 @@ def show(
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor, and where in the file it is.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what a GGUF holds and where it comes from; a checkpoint folder is converted first."""
+    """Show what a GGUF holds and where it comes from."""
     from g4convert import shards
     from g4local import library
 

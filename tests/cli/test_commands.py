@@ -1,8 +1,11 @@
 """The command line as people and scripts use it: real processes, the built-in model, no mocks."""
 
 import json
+import os
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +358,19 @@ def test_a_header_length_from_the_moon_is_refused(g4local: Run, tmp_path: Path) 
     weights = folder / "model.safetensors"
     weights.write_bytes(struct.pack("<Q", 2**63) + weights.read_bytes()[8:])
     told(g4local("convert", str(folder), "-o", str(tmp_path / "x.gguf")), 4)
+
+
+def test_ctrl_c_while_the_program_is_being_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "g4local", "ls"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_no_command_is_cut_off_in_the_list(g4local: Run) -> None:
+    assert "..." not in g4local("--help").stdout.partition("Commands:")[2]
+
+
+def test_the_built_in_model_needs_no_pull(g4local: Run) -> None:
+    assert "built in" in told(g4local("pull", "demo"), 2)

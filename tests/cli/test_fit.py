@@ -7,7 +7,8 @@ from threading import Event
 import pytest
 
 from g4convert.convert import Options, convert
-from g4local import planner
+from g4local import catalog, planner
+from g4local.cli.fit import _known
 from g4local.core.progress import silent
 from tests import checkpoints
 from tests.cli.conftest import Run
@@ -23,7 +24,9 @@ def fitted(g4local: Run, *arguments: str) -> dict[str, object]:
     return answer
 
 
-@pytest.mark.parametrize("arguments", [(), ("e2b",), ("31b", "--ctx", "0"), ("demo",), ("26B-A4B", "-q", "q8_0")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("e2b",), ("31b", "--ctx", "0"), ("demo",), ("26B-A4B", "-q", "q8_0"), ("26b",)]
+)
 def test_it_fits_on_a_terminal(g4local: Run, arguments: tuple[str, ...]) -> None:
     finished = g4local("fit", *arguments)
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -35,6 +38,18 @@ def test_without_a_model_it_compares_the_sizes(g4local: Run) -> None:
     lines = g4local("fit", "-q", "Q4_0").stdout.splitlines()
     assert [line.split()[0] for line in lines[-5:]] == list(planner.SIZES)
     assert [line.split()[1] for line in lines[-5:]] == ["Q4_0"] * 5
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "quant"),
+    [("26b", "26b-a4b", "Q4_K_M"), ("e2b:q8_0", "e2b", "Q8_0"), ("google/gemma-4-12b-it:bf16", "12b", "BF16")],
+)
+def test_every_name_that_can_be_pulled_is_planned(g4local: Run, name: str, size: str, quant: str) -> None:
+    assert fitted(g4local, name)["bytes"] == fitted(g4local, size, "-q", quant)["bytes"]
+
+
+def test_all_names_of_the_catalog_are_known() -> None:
+    assert all(_known(name)[0] in planner.SIZES for name in catalog.names())
 
 
 def test_a_program_gets_bytes(g4local: Run) -> None:
@@ -57,7 +72,13 @@ def test_a_gguf_is_what_its_checkpoint_was_planned_to_be(g4local: Run, tmp_path:
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(("e3b",), 3), (("e2b", "--quant", "Q9"), 2), (("e2b", "--ctx", "200000"), 2), (("e2b", "--kv-type", "q1"), 2)],
+    [
+        (("e3b",), 3),
+        (("e2b:q8_0", "-q", "q4_0"), 2),
+        (("e2b", "--quant", "Q9"), 2),
+        (("e2b", "--ctx", "200000"), 2),
+        (("e2b", "--kv-type", "q1"), 2),
+    ],
 )
 def test_nonsense_is_told(g4local: Run, arguments: tuple[str, ...], code: int) -> None:
     finished = g4local("fit", *arguments)

@@ -170,7 +170,7 @@ def test_context_drop_and_compact_are_commands(tmp_path: Path, capsys: pytest.Ca
     session.take("/drop")
     assert DROPPED in [message.text for message in talk.messages]
     session.take("/drop")
-    assert "no results of tools" in capsys.readouterr().err
+    assert "would win nothing" in capsys.readouterr().err
     session.take("/compact")
     assert "In short." in capsys.readouterr().err
     assert any(message.summary for message in talk.messages)
