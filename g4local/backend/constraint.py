@@ -58,11 +58,6 @@ class Matcher:
         """Whether the text may end here."""
         return self._matcher.is_accepting()
 
-    @property
-    def is_forced(self) -> bool:
-        """Whether there is no choice about how the text goes on."""
-        return bool(self._matcher.compute_ff_bytes())
-
     def allows(self, token: int) -> bool:
         """Whether the token may come next."""
         return self._matcher.validate_tokens([token]) == 1

@@ -64,13 +64,8 @@ class Guide:
             self._answer = self._grammars.matcher(self._guidance.answer)
         token = self._forced.popleft() if self._forced else self._picked(context, row)
         self._take(token)
-        self.loops = self._guard is not None and self._guard.feed(token) and not self._is_forced
+        self.loops = self._guard is not None and self._guard.feed(token)
         return token
-
-    @property
-    def _is_forced(self) -> bool:
-        """Whether the grammar, not the model, says how the text goes on: a form may ask for a long repetition."""
-        return self._matcher is not None and self._matcher.is_forced
 
     def _picked(self, context: int, row: int) -> int:
         if not self._is_held:

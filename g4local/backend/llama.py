@@ -28,8 +28,6 @@ from g4local.core.prompt import Segment
 
 _SHORTER = "Load the model with a larger context (--ctx), begin anew, or make room in a chat (/compact)."
 
-_NO_GPU = "llama.cpp has found no GPU here, so --gpu-layers changes nothing."
-
 LONG_SECONDS = 20.0
 """A prompt that took so long is worth a snapshot before its answer is said."""
 
@@ -46,8 +44,7 @@ class LlamaEngine:
             loading.check(options)
             head = header.read(options.path)
             prepare(head.model.shape.vocab_size)
-            there = loading.resources()
-            choice, fit = drafting.settle(options, head.model, there)
+            choice, fit = drafting.settle(options, head.model, loading.resources())
             model = loading.load(options, head, fit, stop, report)
             self._closing.callback(llama.llama_model_free, model)
             self._vocabulary = Vocabulary(model)
@@ -78,7 +75,7 @@ class LlamaEngine:
             end_tokens=self._vocabulary.end_tokens,
             per_layer_embeddings=head.model.shape.per_layer_width > 0,
             template=head.template,
-            warnings=tuple(filter(None, (choice.warning, _NO_GPU if options.gpu_layers and not there.gpus else ""))),
+            warnings=(choice.warning,) if choice.warning else (),
         )
 
     def close(self) -> None:

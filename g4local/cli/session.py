@@ -29,8 +29,6 @@ class Session:
     def __init__(self, talk: Conversation, request: Request, bar: output.Bar, cancel: Event) -> None:
         self.open = True
         """False once the person has left."""
-        self.exit_code = 0
-        """That of the last question that got no whole answer, as `run` would have it."""
         self._talk = talk
         self._request = request
         self._bar = bar
@@ -78,7 +76,6 @@ class Session:
         with interruptible(self._cancel):
             outcome = follow(turn, screen.show)
         screen.end()
-        self.exit_code = outcome.exit_code or self.exit_code
         if outcome.error:
             raise outcome.error
         if outcome.finished and outcome.finished.reason == "cancelled":

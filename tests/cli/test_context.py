@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.backend.prompts import words
 from tests.cli.conftest import PROGRAM, Run
 
 QUESTION = "many words " * 60
@@ -42,15 +41,6 @@ def test_a_question_without_room_is_an_error_with_a_way_out_and_no_usage(g4local
     result = events[-1]
     assert (done.returncode, result["finish_reason"], result["usage"]) == (5, "error", None)
     assert "256" in result["error"]["message"] and "--ctx" in result["error"]["hint"]
-
-
-def test_a_chat_of_a_script_ends_with_the_code_of_a_question_without_answer(g4local: Run) -> None:
-    asked = f"{words(1, 400)}\nWho are you?\n"
-    done = g4local("chat", "demo", "--ctx", "256", "--no-save", "--seed", "1", stdin=asked)
-    assert done.returncode == 5 and "The question was taken back." in done.stderr and done.stdout
-    assert "needed" in done.stderr and "used" not in done.stderr
-    done = g4local("chat", "demo", "--no-save", "--seed", "1", stdin="Who are you?\n/nonsense\n")
-    assert done.returncode == 0
 
 
 class Terminal:
