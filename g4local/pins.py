@@ -5,17 +5,16 @@ The hash that a file had at its first pull is the one it must have ever after, u
 
 import fcntl
 import json
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from g4local.core import split
 from g4local.core.errors import G4Error
 from g4local.core.files import write_whole
 
 _FILE = "pulled.json"
-_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +43,14 @@ class Pin:
     @property
     def part(self) -> int:
         """Which of a model's several files this is; 1 if it has only this one."""
-        return self._numbers[0]
+        part = split.part(self.path)
+        return part.number if part else 1
 
     @property
     def parts(self) -> int:
         """In how many files the model is."""
-        return self._numbers[1]
-
-    @property
-    def _numbers(self) -> tuple[int, int]:
-        found = _SHARD.search(self.path)
-        return (int(found[1]), int(found[2])) if found else (1, 1)
+        part = split.part(self.path)
+        return part.count if part else 1
 
 
 def read(models: Path) -> dict[str, Pin]:

@@ -1,14 +1,13 @@
 """A GGUF in several files, as llama-gguf-split cuts it: all keys are in the first, the tensors in all of them."""
 
-import re
 from pathlib import Path
 
 from g4convert import gguf
 from g4convert.gguf import Gguf
+from g4local.core import split
 from g4local.core.errors import BadGguf, UsageError
 
 KEYS = ("split.no", "split.count", "split.tensors.count")
-_NAME = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
 
 def read(path: Path, longest: int | None = None, *, exact: bool = False) -> list[Gguf]:
@@ -20,17 +19,17 @@ def read(path: Path, longest: int | None = None, *, exact: bool = False) -> list
     count = _number(first, "split.count")
     if count < 2:
         return [first]
-    name = _NAME.fullmatch(path.name)
+    part = split.part(path.name)
     if _number(first, "split.no") != 0:
         raise UsageError(f"{path.name} is one of {count} files that belong together.", "Give the first of them.")
-    if name is None or int(name[2]) != 1 or int(name[3]) != count:
+    if part is None or (part.number, part.count) != (1, count):
         raise BadGguf(
             f"{path.name} is the first of {count} files, but is not called so.",
             f"Its name must end in -00001-of-{count:05}.gguf, and those of the others likewise.",
         )
     files = [first]
     for number in range(1, count):
-        other = gguf.read(_numbered(path, name, number + 1), longest)
+        other = gguf.read(path.with_name(part.name(number + 1)), longest)
         if _number(other, "split.no") != number or _number(other, "split.count") != count:
             raise BadGguf(f"{other.path.name} does not belong to {path.name}.", "Fetch all the files again.")
         files.append(other)
@@ -42,26 +41,23 @@ def read(path: Path, longest: int | None = None, *, exact: bool = False) -> list
 
 def is_later(path: Path) -> bool:
     """Whether a file is by its name one of several, but not the first."""
-    name = _NAME.fullmatch(path.name)
-    return name is not None and int(name[2]) > 1
+    part = split.part(path.name)
+    return part is not None and part.number > 1
 
 
 def present(path: Path) -> list[Path]:
     """The files that are there of a GGUF, given the first, by their names."""
-    name = _NAME.fullmatch(path.name)
-    if name is None:
+    part = split.part(path.name)
+    if part is None:
         return [path]
-    return [file for number in range(1, int(name[3]) + 1) if (file := _numbered(path, name, number)).is_file()]
+    files = (path.with_name(part.name(number)) for number in range(1, part.count + 1))
+    return [file for file in files if file.is_file()]
 
 
 def stem(path: Path) -> str:
     """The name of a GGUF without its suffix and without the number of the file."""
-    name = _NAME.fullmatch(path.name)
-    return name[1] if name else path.stem
-
-
-def _numbered(path: Path, name: re.Match[str], number: int) -> Path:
-    return path.with_name(f"{name[1]}-{number:05}-of-{name[3]}.gguf")
+    part = split.part(path.name)
+    return part.stem if part else path.stem
 
 
 def _number(file: Gguf, key: str) -> int:

@@ -3,7 +3,6 @@
 llama.cpp checks much of a file, but trusts these numbers; a wrong one is an assertion or a fault in it.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from g4local.backend import ggml, shape
 from g4local.backend.log import listen
 from g4local.backend.shape import MOST_LAYERS, TABLE, Model
-from g4local.core import foreign
+from g4local.core import foreign, split
 from g4local.core.errors import BadGguf, ModelNotFound
 
 ARCHITECTURE = "gemma4"
@@ -37,7 +36,6 @@ _NEVER = ("nextn_predict_layers", "expert_group_count")
 _SCALINGS = ("none", "linear", "yarn", "longrope")
 """llama.cpp's names of rope.scaling.type."""
 
-_FIRST = re.compile(r"(.+)-00001-of-(\d{5})\.gguf")
 """How llama-gguf-split calls the first of several files."""
 
 _AGAIN = "Convert it or download it again."
@@ -93,10 +91,10 @@ def _later(path: Path, first: ggml.Gguf) -> list[Path]:
     count, number = first.number("split.count") or 1, first.number("split.no") or 0
     if count > 1 and number:
         raise BadGguf(f"{path} is one of {count} files that belong together.", "Give the first of them.")
-    name = _FIRST.fullmatch(path.name)
-    if name is None or count != int(name[2]):
+    part = split.part(path.name)
+    if part is None or (part.number, part.count) != (1, count):
         return []
-    files = [path.with_name(f"{name[1]}-{each:05}-of-{name[2]}.gguf") for each in range(2, int(name[2]) + 1)]
+    files = [path.with_name(part.name(each)) for each in range(2, part.count + 1)]
     if missing := next((file for file in files if not file.is_file()), None):
         raise BadGguf(f"{path} lacks {missing.name}, one of {count} files that belong together.", "Fetch all of them.")
     return files

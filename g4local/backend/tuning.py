@@ -14,6 +14,7 @@ from typing import Any
 from g4local.backend import machine
 from g4local.backend.child import WORKER
 from g4local.backend.engine import MOST_THREADS, LoadOptions
+from g4local.core import split
 from g4local.core.files import write_whole
 
 _FILE = "tuning.json"
@@ -58,7 +59,7 @@ def usual(path: Path, cache: Path, command: Sequence[str] = WORKER) -> Tuning:
     The errors of `machine.extra_buffers`.
     """
     cores = machine.threads()
-    is_whole = path.is_file() and "-00001-of-" not in path.name
+    is_whole = path.is_file() and split.part(path.name) is None
     is_quick = is_whole and path.stat().st_size < _QUICK
     return Tuning(1 if is_quick else cores, cores, machine.extra_buffers(cache, command))
 
