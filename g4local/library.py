@@ -41,9 +41,8 @@ _WAIT_SECONDS = 0.2
 DRAFTER_RECIPE = "Q8_0"
 """A drafter is small, and each wrong guess costs more than its bits."""
 
-_ASSISTANT = "gemma4-assistant"
 _EMBEDDING = "token_embd.weight"
-_PARTS = ("clip", _ASSISTANT)
+_PARTS = (foreign.TOWERS, foreign.DRAFTER)
 """Architectures that only see and hear, or only draft, for the model that they lie beside."""
 
 Stamp = list[int | str]
@@ -145,12 +144,12 @@ def drafter(model: Path) -> Path | None:
     """
     from g4convert.gguf import architecture, read
 
-    beside = [path for path in model.parent.glob("*.gguf") if architecture(path) == _ASSISTANT]
+    beside = [path for path in model.parent.glob("*.gguf") if architecture(path) == foreign.DRAFTER]
     with suppress(G4Error):  # a file that can't be read is told of when it is loaded
         wanted = _measures(read(model, longest=0), "gemma4.embedding_length") if beside else None
         for path in sorted(beside, key=lambda path: (path.stat().st_size, path.name)):
             with suppress(G4Error):
-                if _measures(read(path, longest=0), f"{_ASSISTANT}.embedding_length_out") == wanted:
+                if _measures(read(path, longest=0), f"{foreign.DRAFTER}.embedding_length_out") == wanted:
                     return path
     return None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from g4local import pins
 from g4local.catalog import Known, Reference, reference
+from g4local.core import foreign
 from g4local.core.errors import ModelNotFound, UsageError
 from g4local.pins import Pin
 
@@ -48,6 +49,6 @@ def _converted(size: Known, quant: str, models: Path) -> Path | None:
     begin = f"{size.model}-{quant}".lower()
     for path in sorted(models.glob("*.gguf")):
         is_called = path.stem.lower() == begin or (not quant and path.stem.lower().startswith(begin))
-        if is_called and path.is_file() and architecture(path) not in ("clip", "gemma4-assistant"):
+        if is_called and path.is_file() and architecture(path) not in (foreign.TOWERS, foreign.DRAFTER):
             return path
     return None

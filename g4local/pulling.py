@@ -12,6 +12,7 @@ from typing import Literal
 
 from g4local import library, pins
 from g4local.catalog import Entry, Kind, Reference
+from g4local.core import foreign
 from g4local.core.errors import NetworkError, UsageError
 from g4local.core.progress import Progress, Report
 from g4local.hub import cache
@@ -21,7 +22,7 @@ from g4local.hub.transfer import Wanted, git_or_sha256
 from g4local.pins import Pin
 from g4local.settings import Paths
 
-_ARCHITECTURES = {"model": "gemma4", "mmproj": "clip", "drafter": "gemma4-assistant"}
+_ARCHITECTURES = {"model": "gemma4", "mmproj": foreign.TOWERS, "drafter": foreign.DRAFTER}
 """`general.architecture` of a file, by what it was pulled for."""
 
 Origin = Literal["download", "cache", "here", "checkpoint"]

@@ -11,9 +11,10 @@ from pathlib import Path
 from g4local.backend import ggml, header
 from g4local.backend.header import whole
 from g4local.backend.shape import MOST_LAYERS, Shape
+from g4local.core import foreign
 from g4local.core.errors import BadGguf
 
-ARCHITECTURE = "gemma4-assistant"
+ARCHITECTURE = foreign.DRAFTER
 
 _EMBEDDING = "token_embd.weight"
 

@@ -4,6 +4,10 @@ from pathlib import Path
 
 from g4local.core.errors import BadCheckpoint, BadGguf
 
+TOWERS = "clip"
+DRAFTER = "gemma4-assistant"
+"""`general.architecture` of GGUFs that belong to another one: what it sees and hears with, and what drafts for it."""
+
 _BESIDE = "Give the GGUF that it belongs to."
 
 
@@ -13,14 +17,14 @@ def refused(path: Path, architecture: object, kind: object) -> BadGguf:
         return BadGguf(
             f"{path} is an importance matrix, and no model.", "`convert` and `quantize` take it as --imatrix."
         )
-    if architecture == "clip":
+    if architecture == TOWERS:
         return BadGguf(
-            f"{path} is the part of a model that sees and hears (architecture 'clip').",
+            f"{path} is the part of a model that sees and hears (architecture {TOWERS!r}).",
             f"{_BESIDE} `g4local convert` makes smaller ones, with --mmproj-type.",
         )
-    if architecture == "gemma4-assistant":
+    if architecture == DRAFTER:
         return BadGguf(
-            f"{path} is a drafter, which only guesses for a larger model (architecture 'gemma4-assistant').", _BESIDE
+            f"{path} is a drafter, which only guesses for a larger model (architecture {DRAFTER!r}).", _BESIDE
         )
     return BadGguf(
         f"{path} holds a model of the architecture {architecture!r}, not Gemma 4.", "g4local is for Gemma 4."
