@@ -37,7 +37,7 @@ class G4Error(Exception):
         self.hint = hint
 
 
-def reason(error: OSError | ValueError) -> str:
+def reason(error: Exception) -> str:
     """Why a file can't be read, in the system's words, without the number and the name that Python puts around them."""
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, BinaryIO
 
-from g4local.core.errors import G4Error, NetworkError
+from g4local.core.errors import G4Error, NetworkError, reason
 from g4local.hub import client
 from g4local.hub.client import Passing
 from g4local.hub.listing import Remote
@@ -264,7 +264,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise G4Error(
-            f"{path} can't be written: {error.strerror or error}.",
+            f"{path} can't be written: {reason(error)}.",
             "Make room, or check your rights there; what came is kept, and pulling again goes on.",
         ) from error
 

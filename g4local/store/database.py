@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from g4local.core.errors import StoreError
+from g4local.core.errors import StoreError, reason
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -83,9 +83,8 @@ def told(path: Path) -> Iterator[None]:
             f"A session in {path} was removed while something was said in it.", "/clear begins a new one."
         ) from error
     except (sqlite3.Error, OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StoreError(
-            f"The session store {path} can't be used: {reason}.",
+            f"The session store {path} can't be used: {reason(error)}.",
             "Move the file away if it is damaged; a new one is begun then.",
         ) from error
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from g4local.core.errors import UsageError
+from g4local.core.errors import UsageError, reason
 from g4local.store.imports import chatgpt, llm, lm_studio, own
 from g4local.store.imports.values import Imported, items, table
 from g4local.store.store import Store
@@ -36,8 +36,7 @@ def read(path: Path) -> Iterator[Imported]:
                 raise UsageError(f"{path} is larger than any known export.", _FORMATS)
             yield from _parsed(path.read_bytes(), path)
     except (OSError, ValueError, RecursionError, sqlite3.Error, zipfile.BadZipFile) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"{path} can't be read: {reason}.", _FORMATS) from error
+        raise UsageError(f"{path} can't be read: {reason(error)}.", _FORMATS) from error
 
 
 def add(store: Store, imported: Imported) -> str | None:
