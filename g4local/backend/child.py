@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Generator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,6 +17,7 @@ from typing import IO
 from g4local.backend import frames
 from g4local.backend.frames import Frame
 from g4local.core.errors import EngineDied
+from g4local.core.progress import Report
 
 # -P: the working directory is the user's, and no place for modules.
 WORKER = (sys.executable, "-P", "-m", "g4local.backend.worker")
@@ -129,6 +130,19 @@ class Child:
             del self._answers[job]
             if is_open and not told:
                 self._cancel(job, patient)
+
+    def results(
+        self, frame: Frame, doing: str, report: Report, cancel: Event, *, patient: bool = True
+    ) -> Generator[Frame, None, None]:
+        """The answers of `ask` without progress, which is reported, and without an error, which is raised."""
+        with closing(self.ask(frame, doing, cancel, patient=patient)) as answers:
+            for answer in answers:
+                if "progress" in answer:
+                    report(frames.progress_from(answer))
+                elif "error" in answer:
+                    raise frames.error_from(answer)
+                else:
+                    yield answer
 
     def tell(self, frame: Frame) -> None:
         """Send a job that has no answer."""

@@ -86,7 +86,7 @@ class WorkerEngine:
         }
         with self._idle.busy():
             child, _ = self._loaded(report, cancel)
-            with closing(self._answers(child.ask(frame, "answered", cancel), child, report)) as answers:
+            with closing(self._answers(child.results(frame, "answered", report, cancel), child)) as answers:
                 for answer in answers:
                     yield from frames.said_from(answer)
 
@@ -126,7 +126,7 @@ class WorkerEngine:
     ) -> frames.Frame:
         """The answer to a job that can be in a call for long that nothing stops, so a cancel kills the child."""
         try:
-            [answer] = self._answers(child.ask(frame, doing, cancel, patient=False), child, report)
+            [answer] = self._answers(child.results(frame, doing, report, cancel, patient=False), child)
         except EngineDied:
             if cancel.is_set():
                 raise Cancelled(f"The engine was stopped while it {doing}.") from None
@@ -134,18 +134,11 @@ class WorkerEngine:
         return answer
 
     def _answers(
-        self, asked: Generator[frames.Frame, None, None], child: Child, report: Report
+        self, results: Generator[frames.Frame, None, None], child: Child
     ) -> Generator[frames.Frame, None, None]:
-        """The answers to a job without its progress, which is reported, and its error, which is raised."""
+        """The results of a job; Cancelled when the child has been closed meanwhile, and no child when it has died."""
         try:
-            with closing(asked):
-                for answer in asked:
-                    if "progress" in answer:
-                        report(frames.progress_from(answer))
-                    elif "error" in answer:
-                        raise frames.error_from(answer)
-                    else:
-                        yield answer
+            yield from results
         except EngineDied:
             if self._child is not child:
                 raise Cancelled("The engine was closed.") from None

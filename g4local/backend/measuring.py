@@ -49,14 +49,7 @@ def _answers(frame: Frame, doing: str, process: Process, report: Report, cancel:
         raise Cancelled("Stopped.")
     with closing(Child(process.command, process.logs)) as child:
         try:
-            with closing(child.ask(frame, doing, cancel, patient=False)) as answers:
-                for answer in answers:
-                    if "progress" in answer:
-                        report(frames.progress_from(answer))
-                    elif "error" in answer:
-                        raise frames.error_from(answer)
-                    else:
-                        yield answer
+            yield from child.results(frame, doing, report, cancel, patient=False)
         except EngineDied:
             if cancel.is_set():
                 raise Cancelled(f"llama.cpp was stopped while it {doing}.") from None
