@@ -4,6 +4,7 @@ A history is cut between turns only, so that calls and their results are never t
 part are kept word for word as far as there is room: several in a row, which the summary answers all at once.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,11 +17,11 @@ TextCost = Callable[[str], int]
 """The tokens of a text."""
 
 HEADING = "Summary of the conversation so far:\n"
-REQUEST = (
-    "Summarise our conversation so far for your own use: you will see the summary instead of it. Keep every fact, "
-    "name, number, decision and open question that may matter later, and what tools found out. Answer with the "
-    "summary alone, in short sentences."
+_WHAT_COUNTS = (
+    "Keep every fact, name, number, decision and open question that may matter later, and what tools found out. "
+    "Answer with the summary alone, in short sentences"
 )
+REQUEST = f"Summarise our conversation so far for your own use: you will see the summary instead of it. {_WHAT_COUNTS}."
 _MOST_SUMMARY = 1024
 """Tokens of the longest summary; a longer one takes a slow machine minutes to write."""
 _LEAST_SUMMARY = 16
@@ -137,10 +138,7 @@ def piece_room(context: int, overhead: int, summary: int) -> int:
 def piece_request(piece: str, so_far: str) -> Message:
     """What the model is asked about one piece of a transcript."""
     before = f"\n\nWhat came before it, summarised:\n{so_far}" if so_far else ""
-    asks = (
-        "Summarise this conversation between a user and an assistant. Keep every fact, name, number, decision and open "
-        "question that may matter later, and what tools found out. Answer with the summary alone, in short sentences"
-    )
+    asks = f"Summarise this conversation between a user and an assistant. {_WHAT_COUNTS}"
     return Message("user", f"{asks}{', together with what came before it.' if so_far else '.'}{before}\n\n{piece}")
 
 
@@ -196,8 +194,4 @@ def _parts(text: str, most: int, cost: TextCost) -> list[str]:
 
 def _most(high: int, fits: Callable[[int], bool]) -> int:
     """The largest number up to `high` that fits, found by halving; 0 where none does."""
-    low = 0
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+    return bisect_left(range(1, high + 1), True, key=lambda number: not fits(number))
