@@ -3,6 +3,7 @@
 import os
 import resource
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,15 +55,12 @@ def fill() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-@pytest.mark.parametrize("command", ["run", "chat"])
-def test_an_answer_is_given_although_no_file_takes_another_byte(
-    command: str, environment: dict[str, str], answer: str
-) -> None:
-    """Logs, caches and snapshots can't be written."""
-    arguments = QUESTION if command == "run" else ("chat", "demo", *QUESTION[3:])
-    done = subprocess.run(
+def on_a_full_disk(
+    arguments: Sequence[str], environment: dict[str, str], typed: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [*PROGRAM, *arguments],
-        input="What is g4local?\n/bye\n" if command == "chat" else None,
+        input=typed,
         env=environment,
         capture_output=True,
         text=True,
@@ -70,6 +68,15 @@ def test_an_answer_is_given_although_no_file_takes_another_byte(
         preexec_fn=fill,
         check=False,
     )
+
+
+@pytest.mark.parametrize("command", ["run", "chat"])
+def test_an_answer_is_given_although_no_file_takes_another_byte(
+    command: str, environment: dict[str, str], answer: str
+) -> None:
+    """Logs, caches and snapshots can't be written."""
+    arguments = QUESTION if command == "run" else ("chat", "demo", *QUESTION[3:])
+    done = on_a_full_disk(arguments, environment, "What is g4local?\n/bye\n" if command == "chat" else None)
     assert done.stdout == answer, done.stderr
     assert done.returncode in (0, 6) and "Traceback" not in done.stderr
 
@@ -80,14 +87,6 @@ def test_the_first_run_of_all_answers_on_a_full_disk_too(
     """The start probe has no file to try with then, so it does without repacked weights."""
     [model] = Path(environment["G4LOCAL_HOME"]).glob("cache/converted/demo-*.gguf")
     fresh = {**environment, "G4LOCAL_HOME": str(tmp_path / "home")}
-    done = subprocess.run(
-        [*PROGRAM, "run", str(model), *QUESTION[2:]],
-        env=fresh,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        preexec_fn=fill,
-        check=False,
-    )
+    done = on_a_full_disk(("run", str(model), *QUESTION[2:]), fresh)
     assert done.stdout and done.returncode in (0, 6), done.stderr
     assert not list(tmp_path.rglob("start-probe*"))
