@@ -16,6 +16,7 @@ from typing import IO
 
 from g4local.backend import frames
 from g4local.backend.frames import Frame
+from g4local.backend.memory import OUT_OF_MEMORY
 from g4local.core.errors import EngineDied
 from g4local.core.progress import Report
 
@@ -42,7 +43,6 @@ _EXIT_SECONDS = 3
 
 _TELLING = re.compile(r"GGML_ASSERT|GGML_ABORT|what\(\)|^\w+(Error|Exception)\b|^libgomp: |^OpenBLAS error: ")
 """Lines of a log that tell why a process has ended itself."""
-_OUT_OF_MEMORY = re.compile(r"bad_alloc|MemoryError|[Mm]emory allocation|insufficient memory|Thread creation failed")
 _LAST_LINES = 5
 _ENDED_ITSELF = (-signal.SIGABRT, 1)
 """Return codes of a process that could tell why."""
@@ -225,7 +225,7 @@ class Child:
         told = _last_words(log, code)
         number = -code if code < 0 else None
         hint = _HINTS.get(signal.Signals(number)) if number in set(signal.Signals) else None
-        if code in _ENDED_ITSELF and _OUT_OF_MEMORY.search("\n".join(log[-_LAST_LINES:])):
+        if code in _ENDED_ITSELF and re.search(OUT_OF_MEMORY, "\n".join(log[-_LAST_LINES:])):
             hint = _MEMORY_HINT
         return EngineDied(
             f"llama.cpp's process {ended(code)} while it {doing}{f': {told}' if told else ''}.",

@@ -13,13 +13,13 @@ from g4local.backend.engine import MOST_THREADS, LoadOptions
 from g4local.backend.fitting import Fit, Resources
 from g4local.backend.header import Header
 from g4local.backend.log import listen
-from g4local.backend.memory import BATCH, KvType, Placement, flash_attention
+from g4local.backend.memory import BATCH, OUT_OF_MEMORY, KvType, Placement, flash_attention
 from g4local.backend.shape import MOST_LAYERS
 from g4local.backend.stop import StopFlag
 from g4local.core.errors import BadGguf, Cancelled, DoesNotFit, EngineError, G4Error, UsageError
 from g4local.core.progress import Progress, Report
 
-_OUT_OF_MEMORY = re.compile(r"allocate|insufficient memory")
+_OUT_OF_MEMORY = re.compile(rf"allocate|{OUT_OF_MEMORY}")
 """Found in what llama.cpp says when the system gives it no memory."""
 _LET_GO_PERCENT = 4
 """After so much of a load, pages of repacked weights are let go of."""

@@ -19,6 +19,8 @@ CHECKPOINT_BYTES = 1 << 30
 """Checkpoints are kept up to this size; one takes 6 MiB for E2B, 200 for 26B-A4B, 800 for 31B."""
 CONTEXT_STEP = 256
 """llama.cpp's contexts and sliding caches are multiples of this."""
+OUT_OF_MEMORY = "bad_alloc|MemoryError|[Mm]emory allocation|insufficient memory|Thread creation failed"
+"""What C++, Python and their libraries say of it, as a regular expression."""
 PLAIN_ATTENTION_BYTES = 1 << 29
 """Attention on the CPU may take this much more than flash attention would."""
 KV_BLOCK: dict[KvType, tuple[int, int]] = {"f16": (1, 2), "q8_0": (32, 34)}

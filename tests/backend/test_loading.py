@@ -142,3 +142,13 @@ def test_a_last_layer_that_is_spared_rows_without_logits_gives_the_same_logits(
         load(tiny(kind))
     assert told == [True]
     assert np.abs(logits(spared) - logits(whole)).max() < 0.1
+
+
+@pytest.mark.parametrize("complaint", ["std::bad_alloc", "unable to allocate CPU buffer", "insufficient memory"])
+def test_a_model_that_gets_no_memory_is_not_called_damaged(
+    complaint: str, tiny: Tiny, load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llama, "llama_model_load_from_file", lambda path, params: None)
+    monkeypatch.setattr(type(loading.listen()), "complaint", lambda log: complaint)
+    with pytest.raises(DoesNotFit, match=f"too little memory for .*: {complaint}"):
+        load(tiny("dense"))
