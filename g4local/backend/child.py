@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import IO
 
 from g4local.backend import frames
@@ -81,12 +81,11 @@ class Child:
         self._over = False
         self._heard = 0
         """Lines that it has said."""
-        self._outgoing: deque[bytes] = deque()
-        self._sending = Lock()
-        """Held while something is written to the child."""
-        self._readers = [Thread(target=self._read_answers, daemon=True), Thread(target=self._read_log, daemon=True)]
-        for reader in self._readers:
-            reader.start()
+        self._outgoing: SimpleQueue[bytes | None] = SimpleQueue()
+        works = (self._read_answers, self._read_log, self._write)
+        self._threads = [Thread(target=work, daemon=True) for work in works]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def lives(self) -> bool:
@@ -150,16 +149,14 @@ class Child:
 
     def close(self) -> None:
         """End the process, at once if it does not end by itself, and leave nothing of it."""
-        with self._sending, suppress(OSError):
-            if self._process.stdin:
-                self._process.stdin.close()
+        self._outgoing.put(None)
         try:
             self._process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
-        for reader in self._readers:
-            reader.join(_EXIT_SECONDS)
+        for thread in self._threads:
+            thread.join(_EXIT_SECONDS)
 
     def kill(self) -> None:
         """End the process without waiting for it."""
@@ -172,20 +169,19 @@ class Child:
             self.kill()
 
     def _send(self, frame: Frame) -> None:
-        """Hand the child a frame, by whoever writes already; one that is dead is found out by its answers' end."""
-        self._outgoing.append(frames.encode(frame))
-        while self._outgoing and self._sending.acquire(blocking=False):
-            try:
-                while self._outgoing:
-                    self._write(self._outgoing.popleft())
-            finally:
-                self._sending.release()
+        """Have a frame written; a child that is dead is found out by its answers' end, one that does not read by its
+        silence."""
+        self._outgoing.put(frames.encode(frame))
 
-    def _write(self, line: bytes) -> None:
-        with suppress(OSError, ValueError):
-            if self._process.stdin:
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
+    def _write(self) -> None:
+        """Hand the child one frame after the other, then end its stdin."""
+        with suppress(OSError):
+            while (line := self._outgoing.get()) is not None:
+                pipe = _pipe(self._process.stdin)
+                pipe.write(line)
+                pipe.flush()
+        with suppress(OSError):
+            _pipe(self._process.stdin).close()
 
     def _read_answers(self) -> None:
         try:

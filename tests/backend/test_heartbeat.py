@@ -7,7 +7,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event, Thread, Timer
 
 import pytest
 
@@ -15,7 +15,7 @@ from g4local.backend import child, frames
 from g4local.backend.child import Child
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions
-from g4local.core.errors import EngineDied
+from g4local.core.errors import Cancelled, EngineDied
 from g4local.core.progress import silent
 from tests.backend.processes import alive
 from tests.backend.prompts import GREEDY, LONG_ANSWER, chat, completion
@@ -63,6 +63,39 @@ def test_a_child_that_is_stopped_is_killed_and_told(engine: WorkerEngine, monkey
     assert 1 <= time.monotonic() - started < 20
     assert death.value.hint and death.value.signal == signal.SIGKILL and not alive(first)
     assert completion(list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))).completion_tokens
+
+
+def test_a_stopped_child_is_found_out_by_a_prompt_that_no_pipe_holds(
+    engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "SILENCE_SECONDS", 1.0)
+    first = engine.pid
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    with pytest.raises(EngineDied, match="did not answer"):
+        list(engine.generate(chat("hello " * 100_000), GREEDY, 2, silent, Event()))
+    assert not alive(first)
+
+
+def test_a_stopped_child_with_such_a_prompt_is_closed(engine: WorkerEngine) -> None:
+    first = engine.pid
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    answer = engine.generate(chat("hello " * 100_000), GREEDY, 2, silent, Event())
+    told: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            list(answer)
+        except Cancelled as error:
+            told.append(error)
+
+    asking = Thread(target=ask, daemon=True)
+    asking.start()
+    time.sleep(0.2)
+    engine.close()
+    asking.join(30)
+    assert told and not alive(first)
 
 
 def test_a_stopped_child_that_was_told_to_stop_is_found_out_too(
