@@ -50,7 +50,8 @@ class State:
     root: Path
     faults: list[Fault] = field(default_factory=list)
     log: list[dict[str, str]] = field(default_factory=list)
-    sent: int = 0
+    sent: list[int] = field(default_factory=list)
+    """Bytes of each piece of a file; a new list with each reset, so that an answer begun before it counts no more."""
     rate: float = 0
     hashes: dict[tuple[str, int, int], tuple[str, str]] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
@@ -84,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         if path == "/_log":
-            self._json({"requests": self.state.log, "sent": self.state.sent})
+            self._json({"requests": self.state.log, "sent": sum(self.state.sent)})
             return
         asked = {name: self.headers.get(name, "") for name in ("Host", "Range", "Authorization", "User-Agent")}
         self.state.log.append({"method": self.command, "path": path, **asked})
@@ -107,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.state.rate = content
         self.state.log.clear()
-        self.state.sent = 0
+        self.state.sent = []
         self._json({})
 
     def _api(self, path: str) -> None:
@@ -186,14 +187,14 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * PIECE)
         size = 1 if fault.trickle else PIECE
         pause = 0.05 if fault.trickle else size / self.state.rate if self.state.rate else 0
-        at = start
+        at, sent = start, self.state.sent
         while at < len(content) and at not in (fault.stop_at, fault.stall_at):
             end = min([at + size, len(content), *(limit for limit in (fault.stop_at, fault.stall_at) if limit > at)])
             try:
                 self.connection.sendall(content[at:end])
             except OSError:
                 break
-            self.state.sent += end - at
+            sent.append(end - at)
             at = end
             time.sleep(pause)
         if at == fault.stall_at:
