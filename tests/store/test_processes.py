@@ -41,11 +41,12 @@ def write_and_kill(path: Path, seconds: float, between: float) -> set[int]:
     """Two writers, one of which is killed and started again from time to time; the messages that they acknowledged."""
     pick = random.Random(1)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    acknowledged = path.parent / "acknowledged"
+    outputs: list[Path] = []  # one file each: a killed writer leaves half a line, which no other may go on with
 
     def started() -> subprocess.Popen[bytes]:
+        outputs.append(path.parent / f"acknowledged-{len(outputs)}")
         command = [sys.executable, "-c", WRITER, str(path), str(pick.randrange(2**30))]
-        with acknowledged.open("ab") as output:
+        with outputs[-1].open("wb") as output:
             return subprocess.Popen(command, stdout=output, env=environment)
 
     writers = [started(), started()]
@@ -61,7 +62,8 @@ def write_and_kill(path: Path, seconds: float, between: float) -> set[int]:
         for writer in writers:
             writer.kill()
             writer.wait()
-    return {int(line) for line in acknowledged.read_text().splitlines() if line.isdigit()}
+    lines = (line for output in outputs for line in output.read_text().splitlines(keepends=True))
+    return {int(line) for line in lines if line.endswith("\n")}
 
 
 def check(path: Path, acknowledged: set[int]) -> None:
