@@ -3,11 +3,13 @@
 import ctypes
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import llama_cpp.llama_cpp as llama
 
 from g4local.backend import prefix
+from g4local.backend.crowd import Threads
 from g4local.backend.memory import BATCH, CHECKPOINT_BYTES
 from g4local.backend.snapshots import State
 from g4local.core.errors import EngineError
@@ -39,7 +41,9 @@ class Checkpoint:
 class Cache:
     """The tokens in a context's memory; the context belongs to the caller and outlives this."""
 
-    def __init__(self, context: int, window: int, checkpoint_bytes: int = CHECKPOINT_BYTES) -> None:
+    def __init__(
+        self, context: int, window: int, checkpoint_bytes: int = CHECKPOINT_BYTES, threads: Threads | None = None
+    ) -> None:
         self.tokens: list[int] = []
         """What the memory holds, position by position."""
         self.checkpoints: OrderedDict[int, Checkpoint] = OrderedDict()
@@ -48,6 +52,7 @@ class Cache:
         self._memory = llama.llama_get_memory(context)
         self._window = window
         self._budget = checkpoint_bytes
+        self._threads = threads
         self._batch = llama.llama_batch_init(BATCH, 0, 1)
         self._has_logits = False
         """Whether the last decode left a row of logits, which is the place for those of a checkpoint."""
@@ -96,7 +101,8 @@ class Cache:
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = _SEQUENCE
             batch.logits[i] = i >= len(tokens) - logits
-        code = llama.llama_decode(self._context, batch)
+        with self._threads.watched(len(tokens)) if self._threads else nullcontext():
+            code = llama.llama_decode(self._context, batch)
         self._has_logits = code == 0 and logits > 0
         if code == 0:
             self.tokens += tokens

@@ -260,11 +260,11 @@ def ended(code: int) -> str:
 def environment() -> Mapping[str, str]:
     """The environment of a child: ours, and two settings of llama.cpp's that the user may have set already.
 
-    No debugger is started when it aborts, and a thread that waits for the others gives its core away after some
-    microseconds. GNU's OpenMP would spin for milliseconds, which makes two threads a hundred times slower as soon as
-    another program wants a core.
+    No debugger is started when it aborts, and a thread that waits for the others gives its core away after a
+    millisecond or so: long enough for those that are just a little later, and not for all the time that another
+    program takes (GNU's OpenMP waits five times as long).
     """
-    return {"GGML_NO_BACKTRACE": "1", "GOMP_SPINCOUNT": "1000", **os.environ}
+    return {"GGML_NO_BACKTRACE": "1", "GOMP_SPINCOUNT": "60000", **os.environ}
 
 
 def _last_words(log: tuple[str, ...], code: int) -> str:

@@ -17,7 +17,7 @@ from g4local.backend.decoding import Speaker
 from g4local.backend.drafts import Drafts, Pace
 from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guidance, LoadOptions, Piece, Sampling
 from g4local.backend.guide import Guide
-from g4local.backend.memory import BATCH
+from g4local.backend.memory import BATCH, PIECE
 from g4local.backend.resumption import Place, Resumption
 from g4local.backend.sampling import PENALIZED, Sampler, prepare
 from g4local.backend.stop import StopFlag
@@ -54,7 +54,9 @@ class LlamaEngine:
             self._context = target.handle
             self._closing.callback(llama.llama_free, self._context)
             stop.watch(self._context)
-            self._cache = Cache(self._context, llama.llama_model_n_swa(model), fit.checkpoint_bytes)
+            self._piece = BATCH if fit.placement.layers else min(BATCH, PIECE)
+            threads = loading.threads(target, fit)
+            self._cache = Cache(self._context, llama.llama_model_n_swa(model), fit.checkpoint_bytes, threads)
             self._closing.callback(self._cache.close)
             self._drafter = self._closing.enter_context(drafting.opened(choice, options, fit, target, stop))
             self._draft_cost = drafting.cost(choice, head.model)
@@ -183,7 +185,7 @@ class LlamaEngine:
         stops = prefix.stops(start, len(tokens), marks, BATCH)
         if start in stops:
             self._cache.save(later=len(stops) - 1)
-        for end in prefix.cuts(start, len(tokens), stops, BATCH):
+        for end in prefix.cuts(start, len(tokens), stops, self._piece):
             done = len(self._cache.tokens)
             report(Progress("prefill", done - start, len(tokens) - start, "tokens"))
             if self._stop.is_set() or not self._cache.decode(tokens[done:end], logits=end == len(tokens)):

@@ -9,6 +9,7 @@ import llama_cpp.llama_cpp as llama
 
 from g4local.backend import fitting, ggml, machine, nextn, pages
 from g4local.backend.assistant import Assistant
+from g4local.backend.crowd import Threads
 from g4local.backend.engine import MOST_THREADS, LoadOptions
 from g4local.backend.fitting import Fit, Resources
 from g4local.backend.header import Header
@@ -80,6 +81,14 @@ def load(options: LoadOptions, head: Header, fit: Fit, stop: StopFlag, report: R
     if model is None:
         raise _failure(options.path, stop)
     return model
+
+
+def threads(target: Context, fit: Fit) -> Threads | None:
+    """What minds other programs while a context computes; None where GPUs do, and with flash attention, whose sums
+    depend on the number of threads."""
+    if fit.placement.layers or target.params.flash_attn_type != llama.LLAMA_FLASH_ATTN_TYPE_DISABLED:
+        return None
+    return Threads(target.handle, target.params.n_threads, target.params.n_threads_batch)
 
 
 def load_assistant(assistant: Assistant, options: LoadOptions, fit: Fit, stop: StopFlag) -> int:
