@@ -19,9 +19,9 @@ from time import perf_counter
 from g4local import speed
 from g4local.backend import tuning
 from g4local.backend.engine import Completion, Constraint, Guidance, LoadOptions, Sampling
-from g4local.backend.guide import Guide
+from g4local.backend.generation.guide import Guide
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.stop import StopFlag
+from g4local.backend.llamacpp.stop import StopFlag
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
 from g4local.settings import paths

@@ -18,17 +18,16 @@ from time import perf_counter
 
 from g4local import speed
 from g4local.backend import tuning
-from g4local.backend.drafts import MOST
-from g4local.backend.engine import Completion, Guidance, LoadOptions, Sampling
-from g4local.backend.guide import Guide
+from g4local.backend.engine import MOST_DRAFTS, Completion, Guidance, LoadOptions, Sampling
+from g4local.backend.generation.guide import Guide
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.stop import StopFlag
+from g4local.backend.llamacpp.stop import StopFlag
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
 from g4local.settings import paths
 
 ROOT = Path(__file__).parents[1]
-ROWS = range(1, 2 + MOST)
+ROWS = range(1, 2 + MOST_DRAFTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def tasks(engine: LlamaEngine, prompt: int, answer: int) -> list[Task]:
     def tokens(text: str) -> list[int]:
         return engine.tokenize([Segment(text)])
 
-    code = (ROOT / "g4local" / "backend" / "prefix.py").read_text(encoding="utf-8")
+    code = (ROOT / "g4local" / "backend" / "state" / "prefix.py").read_text(encoding="utf-8")
     first, second = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "ARCHITECTURE.md"))
     texts = {
         "a file with a word changed": (code, code.replace("cache", "store")),

@@ -22,9 +22,10 @@ from time import perf_counter
 from bench import tools
 from bench.plain import Setting, Took
 from g4local import speed
-from g4local.backend import kernel, machine, tuning
+from g4local.backend import tuning
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions, Sampling
+from g4local.backend.host import kernel, machine
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.core.events import TurnFinished
 from g4local.core.progress import silent

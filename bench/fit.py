@@ -12,10 +12,10 @@ from time import sleep
 
 from g4convert import gguf
 from g4local import planner
-from g4local.backend import fitting
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions, Sampling
-from g4local.backend.shape import MOST_LAYERS
+from g4local.backend.fit import fitting
+from g4local.backend.fit.shape import MOST_LAYERS
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
 from g4local.settings import paths

@@ -1,6 +1,6 @@
 """A model as far as its memory goes before it is loaded, converted or downloaded: a GGUF, a checkpoint, a size by name.
 
-The arithmetic is the engine's own (`backend/memory.py`, `backend/fitting.py`).
+The arithmetic is the engine's own (`backend/fit/memory.py`, `backend/fit/fitting.py`).
 """
 
 import tomllib
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from g4convert.gguf import Gguf, Value
-from g4local.backend import fitting, machine, shape
-from g4local.backend.fitting import Resources
-from g4local.backend.shape import Model
+from g4local.backend.fit import fitting, shape
+from g4local.backend.fit.fitting import Resources
+from g4local.backend.fit.shape import Model
+from g4local.backend.host import machine
 from g4local.core import foreign
 from g4local.core.errors import BadGguf, ModelNotFound, UsageError
 

@@ -12,9 +12,9 @@ from statistics import median
 from threading import Event
 from time import perf_counter
 
-from g4local.backend import kernel
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import Completion, Guidance, LoadOptions, Sampling
+from g4local.backend.host import kernel
 from g4local.backend.tuning import Tuning
 from g4local.core.errors import Cancelled, UsageError
 from g4local.core.progress import Progress, Report, silent

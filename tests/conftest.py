@@ -9,8 +9,8 @@ import llama_cpp.llama_cpp as llama
 import pytest
 
 from g4convert.convert import Options, convert
-from g4local.backend.log import listen
-from g4local.backend.vocabulary import Vocabulary
+from g4local.backend.llamacpp.log import listen
+from g4local.backend.model.vocabulary import Vocabulary
 from g4local.core.progress import silent
 from tests import checkpoints
 from tests.hubs import here as here

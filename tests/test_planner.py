@@ -12,10 +12,11 @@ from g4convert.architectures import gemma4
 from g4convert.convert import Options, convert
 from g4convert.gguf import Gguf, string
 from g4local import planner
-from g4local.backend import memory
-from g4local.backend.drafts import MOST
-from g4local.backend.log import listen
-from g4local.backend.memory import KvType, Setting
+from g4local.backend.draft.drafts import MOST
+from g4local.backend.engine import KvType
+from g4local.backend.fit import memory
+from g4local.backend.fit.memory import Setting
+from g4local.backend.llamacpp.log import listen
 from g4local.core.errors import BadGguf, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from tests import checkpoints

@@ -7,10 +7,11 @@ from math import inf
 from pathlib import Path
 from threading import Event
 
-from g4local.backend import frames, tuning
-from g4local.backend.child import WORKER, Child
+from g4local.backend import tuning
 from g4local.backend.engine import FREE, Completion, EngineInfo, Guidance, LoadOptions, Piece, Sampling
-from g4local.backend.idle import IdleClock
+from g4local.backend.process import frames
+from g4local.backend.process.child import WORKER, Child
+from g4local.backend.process.idle import IdleClock
 from g4local.core.errors import Cancelled, EngineDied
 from g4local.core.progress import Report, silent
 from g4local.core.prompt import Segment

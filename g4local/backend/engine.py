@@ -6,13 +6,17 @@ from pathlib import Path
 from threading import Event
 from typing import Literal, Protocol
 
-from g4local.backend.drafts import DraftKind
-from g4local.backend.memory import KvType
 from g4local.core.progress import Report
 from g4local.core.prompt import Segment
 
+KvType = Literal["f16", "q8_0"]
+"""How keys and values are kept."""
+DraftKind = Literal["auto", "ngram", "mtp", "off"]
+"""What drafts: an assistant if there is one, what was said before, an assistant in any case, nothing."""
 MOST_THREADS = 512
 """GGML_MAX_N_THREADS; with more, ggml waits for ever."""
+MOST_DRAFTS = 15
+"""Most drafts of one batch, beside the last token: from some rows on, ggml's matrix kernels take over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,21 @@ from time import perf_counter
 
 import llama_cpp.llama_cpp as llama
 
-from g4local.backend import drafting, fingerprint, header, loading, prefix
-from g4local.backend.account import Account
-from g4local.backend.cache import Cache
-from g4local.backend.constraint import Grammars
-from g4local.backend.decoding import Speaker
-from g4local.backend.drafts import Drafts, Pace
+from g4local.backend.draft import drafting
+from g4local.backend.draft.drafts import Drafts, Pace
 from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guidance, LoadOptions, Piece, Sampling
-from g4local.backend.guide import Guide
-from g4local.backend.memory import BATCH, PIECE
-from g4local.backend.resumption import Place, Resumption
-from g4local.backend.sampling import PENALIZED, Sampler, prepare
-from g4local.backend.stop import StopFlag
-from g4local.backend.vocabulary import Utf8Text, Vocabulary
+from g4local.backend.fit.memory import BATCH, PIECE
+from g4local.backend.generation.account import Account
+from g4local.backend.generation.constraint import Grammars
+from g4local.backend.generation.decoding import Speaker
+from g4local.backend.generation.guide import Guide
+from g4local.backend.generation.sampling import PENALIZED, Sampler, prepare
+from g4local.backend.llamacpp.stop import StopFlag
+from g4local.backend.model import fingerprint, header, loading
+from g4local.backend.model.vocabulary import Utf8Text, Vocabulary
+from g4local.backend.state import prefix
+from g4local.backend.state.cache import Cache
+from g4local.backend.state.resumption import Place, Resumption
 from g4local.core.errors import ContextFull, UsageError
 from g4local.core.progress import Progress, Report, silent
 from g4local.core.prompt import Segment

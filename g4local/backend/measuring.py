@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from g4local.backend import frames
-from g4local.backend.child import WORKER, Child
-from g4local.backend.frames import Frame
 from g4local.backend.measures import Comparison, ComparisonRequest, Sums, SumsRequest
+from g4local.backend.process import frames
+from g4local.backend.process.child import WORKER, Child
+from g4local.backend.process.frames import Frame
 from g4local.core.errors import Cancelled, EngineDied
 from g4local.core.progress import Report
 

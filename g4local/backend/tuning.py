@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from g4local.backend import machine
-from g4local.backend.child import WORKER
 from g4local.backend.engine import MOST_THREADS, LoadOptions
+from g4local.backend.host import machine
+from g4local.backend.process.child import WORKER
 from g4local.core import split
 from g4local.core.files import write_whole
 

@@ -20,10 +20,10 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from g4local.backend import frames
 from g4local.backend.engine import Constraint
-from g4local.backend.frames import Frame
-from g4local.backend.gathering import gathered
+from g4local.backend.process import frames
+from g4local.backend.process.frames import Frame
+from g4local.backend.process.gathering import gathered
 from g4local.core.errors import G4Error
 from g4local.core.progress import Progress
 
@@ -44,13 +44,13 @@ def main(arguments: Sequence[str]) -> None:
     if arguments == ["--describe"]:
         os.write(answers, json.dumps(_description()).encode())
     elif arguments == ["--constraint"]:
-        from g4local.backend.grammar import complaint
+        from g4local.backend.generation.grammar import complaint
 
         with os.fdopen(requests, "rb") as asked:
             os.write(answers, complaint(Constraint(**json.load(asked))).encode())
     elif arguments[:1] == ["--probe"]:
-        from g4local.backend.machine import NO_PROBE
-        from g4local.backend.probe import run
+        from g4local.backend.host.machine import NO_PROBE
+        from g4local.backend.llamacpp.probe import run
 
         try:
             run(extra_buffers=arguments[1:] == ["on"])
@@ -66,7 +66,7 @@ def _description() -> Frame:
     """What llama.cpp says of the machine, and how many sockets its process has made on the way."""
     made: list[str] = []
     sys.addaudithook(lambda event, arguments: made.append(event) if event == "socket.__new__" else None)
-    from g4local.backend.description import describe  # serving does not need it
+    from g4local.backend.llamacpp.description import describe  # serving does not need it
 
     return asdict(describe(made))
 
@@ -93,7 +93,7 @@ class _Worker:
 
     def __init__(self, requests: int, answers: int) -> None:
         from g4local.backend.llama import LlamaEngine  # loads llama.cpp, whose prints go to the log by now
-        from g4local.backend.stop import StopFlag
+        from g4local.backend.llamacpp.stop import StopFlag
 
         self._load = LlamaEngine
         self._engine: LlamaEngine | None = None
@@ -152,13 +152,13 @@ class _Worker:
     def _measure(self, measure: str, request: Frame) -> None:
         """Read a text with models of its own; needs numpy, which a chat does not."""
         if measure == "imatrix":
-            from g4local.backend.importance import summed
+            from g4local.backend.measure.importance import summed
 
             for sums in summed(frames.sums_request_from(request), self._stop, self._report):
                 self._say({"sums": frames.sums(sums)})
             self._say({"measured": {}})
         else:
-            from g4local.backend.divergence import compared
+            from g4local.backend.measure.divergence import compared
 
             comparison = compared(frames.comparison_request_from(request), self._stop, self._report)
             self._say({"measured": asdict(comparison)})

@@ -100,7 +100,8 @@ def _tuned(
 ) -> "tuple[Tuning, Runs]":
     """The best setting for a model, and what was tried for it."""
     from g4local import speed
-    from g4local.backend import machine, tuning
+    from g4local.backend import tuning
+    from g4local.backend.host import machine
 
     usual = tuning.usual(path, places.cache)
     runs = timed(speed.settings(usual, machine.hardware_threads()))

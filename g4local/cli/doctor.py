@@ -40,7 +40,7 @@ def doctor(as_json: options.AsJson = False) -> None:
 
 
 def _machine() -> dict[str, Json]:
-    from g4local.backend import machine, ram
+    from g4local.backend.host import machine, ram
 
     memory = ram.memory()
     return {
@@ -53,7 +53,8 @@ def _machine() -> dict[str, Json]:
 
 def _engine(places: Paths) -> dict[str, Json]:
     """What llama.cpp says, and whether it survives here with its repacked weights, or at all."""
-    from g4local.backend import machine, tuning
+    from g4local.backend import tuning
+    from g4local.backend.host import machine
 
     try:
         facts = machine.facts()

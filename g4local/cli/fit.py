@@ -16,7 +16,7 @@ from g4local.core.messages import Json
 from g4local.settings import paths
 
 if TYPE_CHECKING:
-    from g4local.backend.fitting import Fit, Resources
+    from g4local.backend.fit.fitting import Fit, Resources
     from g4local.planner import Candidate
 
 SCHEMA = "g4local.fit/1"
@@ -108,7 +108,7 @@ def _gguf(path: Path, name: str) -> "Candidate":
     """A GGUF, with the assistant that lies beside it."""
     from g4convert import gguf, shards
     from g4local import library, planner
-    from g4local.backend.shape import MOST_LAYERS
+    from g4local.backend.fit.shape import MOST_LAYERS
     from g4local.cli.show import recipe_of
 
     files = shards.read(path, MOST_LAYERS)
@@ -119,7 +119,7 @@ def _gguf(path: Path, name: str) -> "Candidate":
 
 
 def _fit(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> "Fit":
-    from g4local.backend import fitting
+    from g4local.backend.fit import fitting
 
     setting = fitting.setting(replace(asked, path=Path(candidate.name)), candidate.model, there, candidate.drafter)
     return fitting.fit(candidate.model, setting, there)
@@ -129,7 +129,7 @@ def _table(
     candidates: Sequence["Candidate"], asked: LoadOptions, there: "Resources", *, every_kind: bool
 ) -> Iterator[tuple["Candidate", "Fit"]]:
     """Each candidate in each context, with every kind of keys and values or the one that was asked for."""
-    from g4local.backend import fitting
+    from g4local.backend.fit import fitting
 
     for candidate in candidates:
         trained = candidate.model.shape.trained_context
@@ -140,7 +140,7 @@ def _table(
 
 
 def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> None:
-    from g4local.backend import fitting
+    from g4local.backend.fit import fitting
 
     result = _fit(candidate, asked, there)
     need, size, kv_type = result.need, output.human_bytes, result.setting.kv_type
@@ -167,7 +167,7 @@ def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> No
 
 def _plain_attention(candidate: "Candidate", result: "Fit") -> str:
     """Why there is more to compute in than for a context that is longer."""
-    from g4local.backend import memory
+    from g4local.backend.fit import memory
 
     shape, context = candidate.model.shape, result.setting.context
     if memory.flash_attention(shape, context, result.setting.kv_type, on_gpu=result.placement.layers > 0):
@@ -201,7 +201,7 @@ def _print_table(table: Sequence[tuple["Candidate", "Fit"]], *, sizes: bool) -> 
 
 
 def _object(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> dict[str, Json]:
-    from g4local.backend import fitting
+    from g4local.backend.fit import fitting
 
     result = _fit(candidate, asked, there)
     return {

@@ -8,9 +8,9 @@ from pathlib import Path
 from threading import Event
 
 from g4local import library
-from g4local.backend import grammar
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import Constraint, LoadOptions, Sampling
+from g4local.backend.generation import grammar
 from g4local.chat.answers import schema
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.cli import keeping, output

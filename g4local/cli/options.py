@@ -10,9 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from g4local.backend.drafts import DraftKind
-from g4local.backend.engine import RANGES
-from g4local.backend.memory import KvType
+from g4local.backend.engine import RANGES, DraftKind, KvType
 from g4local.cli import completion
 from g4local.core.units import seconds
 

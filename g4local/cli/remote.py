@@ -10,7 +10,7 @@ from g4local.core.messages import Json
 from g4local.settings import paths
 
 if TYPE_CHECKING:
-    from g4local.backend.fitting import Fit, Resources
+    from g4local.backend.fit.fitting import Fit, Resources
     from g4local.catalog import Entry, Known
 
 SCHEMA = "g4local.ls.remote/1"
@@ -92,8 +92,8 @@ def _recipe(entry: "Entry") -> str:
 
 def _fit(size: str, recipe: str, context: int, there: "Resources") -> "Fit":
     from g4local import planner
-    from g4local.backend import fitting
     from g4local.backend.engine import LoadOptions
+    from g4local.backend.fit import fitting
 
     model = planner.of_size(size, recipe).model
     setting = fitting.setting(LoadOptions(Path(size), context=context), model, there)

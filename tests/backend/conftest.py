@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from g4convert.convert import Options, convert
-from g4local.backend import machine
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions
+from g4local.backend.host import machine
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.stop import StopFlag
+from g4local.backend.llamacpp.stop import StopFlag
 from g4local.core.progress import silent
 from tests.conftest import ROOT
 

@@ -4,9 +4,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 
-from g4local.backend import prefix
 from g4local.backend.engine import FREE, Completion, EngineInfo, Guidance, Piece, Sampling
 from g4local.backend.llama import LlamaEngine
+from g4local.backend.state import prefix
 from g4local.core.progress import Report
 from g4local.core.prompt import Segment
 from tests.backend.prompts import completion, ids

@@ -11,10 +11,10 @@ import signal
 import sys
 from pathlib import Path
 
-from g4local.backend.child import ended
 from g4local.backend.engine import LoadOptions, Sampling
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.stop import StopFlag
+from g4local.backend.llamacpp.stop import StopFlag
+from g4local.backend.process.child import ended
 from g4local.core.errors import G4Error
 from g4local.core.progress import silent
 from tests.backend.prompts import GREEDY, chat

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from g4local.backend import frames, idle
-from g4local.backend.child import Child
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import Sampling
-from g4local.backend.idle import IdleClock
+from g4local.backend.process import frames, idle
+from g4local.backend.process.child import Child
+from g4local.backend.process.idle import IdleClock
 from g4local.core.errors import UsageError
 from g4local.core.progress import silent
 from tests.backend.prompts import LONG_ANSWER, chat

@@ -11,9 +11,9 @@ from threading import Event, Thread
 
 import pytest
 
-from g4local.backend import child
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions, Sampling
+from g4local.backend.process import child
 from g4local.core.errors import BadGguf, ContextFull, EngineDied, EngineError, ModelNotFound, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment

@@ -9,12 +9,12 @@ from threading import Event
 
 import pytest
 
-from g4local.backend import grammar
-from g4local.backend.constraint import Grammars
 from g4local.backend.engine import Completion, Constraint, Guidance, Piece, Sampling
-from g4local.backend.grammar import check
+from g4local.backend.generation import grammar
+from g4local.backend.generation.constraint import Grammars
+from g4local.backend.generation.grammar import check
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.vocabulary import Vocabulary
+from g4local.backend.model.vocabulary import Vocabulary
 from g4local.chat.answers import complaint
 from g4local.core.errors import EngineError, UsageError
 from g4local.core.progress import silent

@@ -5,8 +5,8 @@ from pathlib import Path
 import llama_cpp.llama_cpp as llama
 import pytest
 
-from g4local.backend import crowd
-from g4local.backend.crowd import HOLD_SECONDS, LONGEST_HOLD_SECONDS, LOOK_SECONDS, Crowd
+from g4local.backend.llamacpp import crowd
+from g4local.backend.llamacpp.crowd import HOLD_SECONDS, LONGEST_HOLD_SECONDS, LOOK_SECONDS, Crowd
 from g4local.core.progress import silent
 from tests.backend.conftest import Loader
 from tests.backend.prompts import LONG_ANSWER, ids

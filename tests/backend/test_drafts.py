@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4convert.convert import Options, convert
-from g4local.backend import cache, drafts, loading, prefix
 from g4local.backend import llama as engines
-from g4local.backend.drafts import MOST, Cost, Drafter, Drafts, Pace
-from g4local.backend.engine import FREE, Completion, Constraint, Guidance, Piece, Sampling
+from g4local.backend.draft import drafts
+from g4local.backend.draft.drafts import Cost, Drafter, Drafts, Pace
+from g4local.backend.draft.ngram import Ngrams
+from g4local.backend.engine import FREE, MOST_DRAFTS, Completion, Constraint, Guidance, Piece, Sampling
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.ngram import Ngrams
-from g4local.backend.stop import StopFlag
+from g4local.backend.llamacpp.stop import StopFlag
+from g4local.backend.model import loading
+from g4local.backend.state import cache, prefix
 from g4local.core.errors import EngineError
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
@@ -67,7 +69,7 @@ class Eager(Pace):
 
     @property
     def most(self) -> int:
-        return self.random.choice((MOST, MOST, self.random.randint(0, MOST)))
+        return self.random.choice((MOST_DRAFTS, MOST_DRAFTS, self.random.randint(0, MOST_DRAFTS)))
 
 
 def drafting(engine: LlamaEngine, drafter: Drafter | None) -> LlamaEngine:
@@ -294,7 +296,7 @@ def test_a_context_has_room_for_as_many_outputs_as_there_may_be(exact: Path, loa
     engine = load(exact)
     oracle = Oracle([], 1.0)
     list(drafting(engine, oracle).generate(chat("hello"), HOT, 60, silent))
-    assert oracle.longest == MOST
+    assert oracle.longest == MOST_DRAFTS
 
 
 def test_a_batch_that_can_not_be_computed_ends_the_answer_and_leaves_an_empty_cache(
@@ -315,7 +317,7 @@ def test_a_batch_that_can_not_be_computed_ends_the_answer_and_leaves_an_empty_ca
 costs = st.floats(0.01, 1.0)
 
 
-@given(costs, st.lists(st.tuples(st.integers(0, MOST), st.integers(0, 5)), max_size=200))
+@given(costs, st.lists(st.tuples(st.integers(0, MOST_DRAFTS), st.integers(0, 5)), max_size=200))
 def test_drafts_never_lose_more_than_they_may(cost: float, results: list[tuple[int, int]]) -> None:
     price = Cost(cost, 5.0, 0.01)
     pace, lost, said = Pace(price), 0.0, 0
@@ -354,4 +356,4 @@ def test_right_drafts_become_longer_at_once_also_after_wrong_ones() -> None:
     for _ in range(4):
         lengths.append(pace.most)
         pace.tell(pace.most, pace.most)
-    assert lengths == [1, 3, MOST, MOST]
+    assert lengths == [1, 3, MOST_DRAFTS, MOST_DRAFTS]

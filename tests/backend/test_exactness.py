@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from g4local.backend import cache, loading, prefix
 from g4local.backend import llama as engines
 from g4local.backend.engine import Completion
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.stop import StopFlag
+from g4local.backend.llamacpp.stop import StopFlag
+from g4local.backend.model import loading
+from g4local.backend.state import cache, prefix
 from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment
 from tests import checkpoints

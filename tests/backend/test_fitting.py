@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4local import planner
-from g4local.backend import fitting, memory, placement
-from g4local.backend.drafts import MOST
-from g4local.backend.engine import LoadOptions
-from g4local.backend.fitting import Resources
-from g4local.backend.machine import Device
-from g4local.backend.memory import CHECKPOINT_BYTES, Placement, Setting
-from g4local.backend.shape import Model
+from g4local.backend.engine import MOST_DRAFTS, LoadOptions
+from g4local.backend.fit import fitting, memory, placement
+from g4local.backend.fit.fitting import Resources
+from g4local.backend.fit.memory import CHECKPOINT_BYTES, Placement, Setting
+from g4local.backend.fit.shape import Model
+from g4local.backend.host.machine import Device
 from g4local.core.errors import DoesNotFit, UsageError
 
 GB = 10**9
@@ -117,7 +116,7 @@ def test_nothing_is_lost_between_machine_and_gpu(size: str, layers: int, cpu_exp
 
 
 def test_yes_is_with_ease_tight_is_just_and_no_is_refused() -> None:
-    need = memory.need(model("12b"), Setting(4096, outputs=1 + MOST)).host
+    need = memory.need(model("12b"), Setting(4096, outputs=1 + MOST_DRAFTS)).host
     for available, verdict in ((need * 10 // 9 + 9, "yes"), (need * 10 // 9 - 9, "tight"), (need, "tight")):
         assert settled("12b", Resources(available)).verdict == verdict
     with pytest.raises(DoesNotFit, match=r"model needs 8\.8 GB of memory with 4,096 tokens") as refused:

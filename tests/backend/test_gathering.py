@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4local.backend.engine import Completion, Piece
-from g4local.backend.gathering import MOMENT, gathered
+from g4local.backend.process.gathering import MOMENT, gathered
 from g4local.core.errors import EngineError
 
 END = Completion("stop", 1, 5, 0, 3, 0.1, 0.1, 7)

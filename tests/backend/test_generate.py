@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from g4local.backend.engine import RANGES, Completion, Piece, Sampling
+from g4local.backend.fit.memory import PIECE
+from g4local.backend.generation.sampling import check
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.sampling import check
-from g4local.backend.vocabulary import Utf8Text
+from g4local.backend.model.vocabulary import Utf8Text
 from g4local.core.errors import ContextFull, EngineError, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment
@@ -189,7 +190,7 @@ def test_prefill_is_reported_from_nothing_to_all(engine: LlamaEngine) -> None:
     prompt = chat(words(4, 250))
     end = completion(list(engine.generate(prompt, ANY, 1, told.append)))
     assert {(step.stage, step.total, step.unit) for step in told} == {("prefill", end.prompt_tokens, "tokens")}
-    assert [step.done for step in told] == [0, 512, end.prompt_tokens]
+    assert [step.done for step in told] == [*range(0, end.prompt_tokens, PIECE), end.prompt_tokens]
 
 
 def test_an_abandoned_generation_leaves_an_engine_that_goes_on(endless: LlamaEngine) -> None:

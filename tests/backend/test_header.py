@@ -8,7 +8,7 @@ from typing import Any
 import gguf as oracle
 import pytest
 
-from g4local.backend import header
+from g4local.backend.model import header
 from g4local.core.errors import BadGguf, EngineError, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment

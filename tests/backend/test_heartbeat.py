@@ -11,10 +11,10 @@ from threading import Event, Thread, Timer
 
 import pytest
 
-from g4local.backend import child, frames
-from g4local.backend.child import Child
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions
+from g4local.backend.process import child, frames
+from g4local.backend.process.child import Child
 from g4local.core.errors import Cancelled, EngineDied
 from g4local.core.progress import silent
 from tests.backend.processes import alive
@@ -142,7 +142,7 @@ def test_a_parent_that_was_stopped_blames_no_child(demo: Path, probe_cache: Path
         import sys
         from pathlib import Path
         from threading import Event
-        from g4local.backend import child, frames
+        from g4local.backend.process import child, frames
         from g4local.backend.client import WorkerEngine
         from g4local.backend.engine import LoadOptions, Sampling
         from g4local.core.progress import silent

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from threading import Event, Thread
 
-from g4local.backend import idle
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions
-from g4local.backend.idle import IdleClock
+from g4local.backend.process import idle
+from g4local.backend.process.idle import IdleClock
 from g4local.core.progress import Progress, silent
 from tests.backend.processes import alive, wait_until
 from tests.backend.prompts import GREEDY, LONG_ANSWER, chat, completion, ids

@@ -11,10 +11,12 @@ import pytest
 from gguf import GGUFReader
 from numpy.typing import NDArray
 
-from g4local.backend import fitting, loading, memory, nextn
-from g4local.backend.fitting import Resources
+from g4local.backend.fit import fitting, memory
+from g4local.backend.fit.fitting import Resources
+from g4local.backend.fit.memory import Placement
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.memory import Placement
+from g4local.backend.llamacpp import nextn
+from g4local.backend.model import loading
 from g4local.core.errors import DoesNotFit, EngineError
 from g4local.core.progress import silent
 from tests import checkpoints

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4local.backend.engine import Guidance, Sampling
+from g4local.backend.generation.loops import LONGEST_PERIOD, MOST_CHANNELS, REPEATED_TIMES, REPEATED_TOKENS, LoopGuard
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.loops import LONGEST_PERIOD, MOST_CHANNELS, REPEATED_TIMES, REPEATED_TOKENS, LoopGuard
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
 from tests.backend.conftest import Loader

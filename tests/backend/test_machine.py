@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from g4local.backend import machine
+from g4local.backend.host import machine
 from g4local.core.errors import EngineError
 
 DYING = """

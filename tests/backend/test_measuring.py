@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from g4local.backend.collector import Collector
-from g4local.backend.divergence import compared
+from g4local.backend.llamacpp.stop import StopFlag
+from g4local.backend.measure.collector import Collector
+from g4local.backend.measure.divergence import compared
+from g4local.backend.measure.reader import Reader
 from g4local.backend.measures import SUMMED_CHUNKS, ComparisonRequest, Reading, Sums, SumsRequest
 from g4local.backend.measuring import Process, comparison, sums
-from g4local.backend.reader import Reader
-from g4local.backend.stop import StopFlag
 from g4local.core.errors import BadGguf, Cancelled, EngineDied, UsageError
 from g4local.core.progress import Progress, silent
 from tests.checkpoints import KINDS, Kind

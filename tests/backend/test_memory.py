@@ -5,8 +5,10 @@ from pathlib import Path
 import llama_cpp.llama_cpp as llama
 import pytest
 
-from g4local.backend import header, memory
-from g4local.backend.memory import KvType, Setting
+from g4local.backend.engine import KvType
+from g4local.backend.fit import memory
+from g4local.backend.fit.memory import Setting
+from g4local.backend.model import header
 from g4local.core.progress import silent
 from tests import checkpoints
 from tests.backend import dry

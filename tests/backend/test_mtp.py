@@ -14,13 +14,15 @@ import pytest
 
 from g4convert.convert import Options, convert
 from g4local import library
-from g4local.backend import assistant, drafting, drafts, header, loading, mtp, nextn
-from g4local.backend.drafts import MOST, Cost
-from g4local.backend.engine import Guidance, LoadOptions, Sampling
-from g4local.backend.fitting import Resources
+from g4local.backend.draft import drafting, drafts, mtp
+from g4local.backend.draft.drafts import Cost
+from g4local.backend.draft.mtp import Mtp
+from g4local.backend.draft.ngram import Ngrams
+from g4local.backend.engine import MOST_DRAFTS, Guidance, LoadOptions, Sampling
+from g4local.backend.fit.fitting import Resources
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.mtp import Mtp
-from g4local.backend.ngram import Ngrams
+from g4local.backend.llamacpp import nextn
+from g4local.backend.model import assistant, header, loading
 from g4local.core.errors import BadCheckpoint, BadGguf, DoesNotFit, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from g4local.settings import paths
@@ -69,7 +71,7 @@ def drafter(tmp_path_factory: pytest.TempPathFactory) -> Callable[[checkpoints.K
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drafts cost nothing, so that they are made though they are wrong."""
     monkeypatch.setattr(drafting, "cost", lambda choice, model: Cost(0.0, 0.0))
-    monkeypatch.setattr(drafts, "_LENGTHS", (MOST,))
+    monkeypatch.setattr(drafts, "_LENGTHS", (MOST_DRAFTS,))
 
 
 @pytest.mark.usefixtures("eager")

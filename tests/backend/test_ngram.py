@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g4local.backend.ngram import SIZE, Ngrams
+from g4local.backend.draft.ngram import SIZE, Ngrams
 
 texts = st.lists(st.integers(0, 3), max_size=60)
 

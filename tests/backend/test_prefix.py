@@ -3,8 +3,8 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from g4local.backend import prefix
-from g4local.backend.prefix import Reuse
+from g4local.backend.state import prefix
+from g4local.backend.state.prefix import Reuse
 
 TOKENS = st.lists(st.integers(0, 2), max_size=40)
 

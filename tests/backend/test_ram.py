@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from g4local.backend import kernel, ram
-from g4local.backend.ram import Memory
+from g4local.backend.host import kernel, ram
+from g4local.backend.host.ram import Memory
 
 GIB = 2**30
 MEMINFO = (

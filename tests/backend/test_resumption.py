@@ -11,11 +11,11 @@ from threading import Event
 
 import pytest
 
-from g4local.backend import resumption
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import Completion, LoadOptions, Sampling
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.snapshots import SUFFIX
+from g4local.backend.state import resumption
+from g4local.backend.state.snapshots import SUFFIX
 from g4local.chat.conversation import Conversation
 from g4local.core.events import Warned
 from g4local.core.progress import Progress, silent
@@ -33,7 +33,8 @@ NEXT = (LONG, "so it is", "and then?")
 
 SLOW = """
 import time
-from g4local.backend import snapshots, worker
+from g4local.backend import worker
+from g4local.backend.state import snapshots
 put = snapshots._put
 def slowly(file, data):
     time.sleep(0.2)

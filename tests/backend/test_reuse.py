@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from g4local.backend import cache, loading, resumption
 from g4local.backend import llama as engines
 from g4local.backend.engine import Sampling
 from g4local.backend.llama import LlamaEngine
+from g4local.backend.model import loading
+from g4local.backend.state import cache, resumption
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.core.progress import silent
 from tests import checkpoints

@@ -6,9 +6,9 @@ from threading import Event
 
 import pytest
 
-from g4local.backend import prefix, resumption
 from g4local.backend.engine import Sampling
 from g4local.backend.llama import LlamaEngine
+from g4local.backend.state import prefix, resumption
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.core import events
 from g4local.core.progress import silent

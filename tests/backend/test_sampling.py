@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from g4local.backend import logits
 from g4local.backend.engine import Sampling
-from g4local.backend.sampling import Sampler
+from g4local.backend.generation.sampling import Sampler
+from g4local.backend.llamacpp import logits
 
 SIZE = 128 * 1024 + 77
 BLOCK = 1024

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from g4local.backend import shelf as shelves
-from g4local.backend import snapshots
-from g4local.backend.shelf import Find, Loaded, Shelf
-from g4local.backend.snapshots import SUFFIX, Damaged, Head, State
+from g4local.backend.state import shelf as shelves
+from g4local.backend.state import snapshots
+from g4local.backend.state.shelf import Find, Loaded, Shelf
+from g4local.backend.state.snapshots import SUFFIX, Damaged, Head, State
 from g4local.core.progress import silent
 
 KEY, OTHER_KEY = hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"other").hexdigest()

@@ -11,9 +11,10 @@ from time import sleep
 
 import pytest
 
-from g4local.backend import machine, tuning
+from g4local.backend import tuning
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions, Sampling
+from g4local.backend.host import machine
 from g4local.backend.tuning import Tuning
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.vocabulary import Utf8Text, Vocabulary
+from g4local.backend.model.vocabulary import Utf8Text, Vocabulary
 from g4local.core.prompt import Segment
 from tests.backend.conftest import Loader
 from tests.backend.prompts import special

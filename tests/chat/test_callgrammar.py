@@ -9,11 +9,11 @@ from threading import Event
 import pytest
 
 from g4convert.convert import Options, convert
-from g4local.backend.constraint import Grammars, Matcher
 from g4local.backend.engine import Completion, Constraint, Guidance, LoadOptions, Piece, Sampling
+from g4local.backend.generation.constraint import Grammars, Matcher
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.stop import StopFlag
-from g4local.backend.vocabulary import Vocabulary
+from g4local.backend.llamacpp.stop import StopFlag
+from g4local.backend.model.vocabulary import Vocabulary
 from g4local.chat import callgrammar
 from g4local.chat.callgrammar import call_grammar
 from g4local.chat.stream import ReplyStream

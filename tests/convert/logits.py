@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from g4local.backend.log import listen
+from g4local.backend.llamacpp.log import listen
 
 Floats = NDArray[np.float32]
 

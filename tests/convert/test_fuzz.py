@@ -19,7 +19,7 @@ import pytest
 
 from g4convert import convert, gguf, requantize
 from g4convert.checkpoint import INDEX
-from g4local.backend import header
+from g4local.backend.model import header
 from g4local.core.errors import G4Error, UnusableFile
 from g4local.core.progress import silent
 from tests import checkpoints, media_checkpoints
@@ -146,7 +146,7 @@ class Engine:
 _READER = """
 import json, sys
 from pathlib import Path
-from g4local.backend import header
+from g4local.backend.model import header
 from g4local.core.errors import UnusableFile
 for line in sys.stdin:
     told = ("", "")

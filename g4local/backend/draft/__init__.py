@@ -1,0 +1,1 @@
+"""Tokens guessed ahead, so that several are checked in one batch."""

@@ -1,0 +1,1 @@
+"""What a model takes and where it goes: arithmetic, before anything is loaded and without llama.cpp."""

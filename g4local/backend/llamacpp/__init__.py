@@ -1,0 +1,1 @@
+"""What is asked of llama.cpp and ggml beyond what llama-cpp-python offers."""

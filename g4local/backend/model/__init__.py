@@ -1,0 +1,1 @@
+"""A model's files: checked, told apart from all others, and loaded."""
