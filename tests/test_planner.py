@@ -12,8 +12,7 @@ from g4convert.architectures import gemma4
 from g4convert.convert import Options, convert
 from g4convert.gguf import Gguf, string
 from g4local import planner
-from g4local.backend.draft.drafts import MOST
-from g4local.backend.engine import KvType
+from g4local.backend.engine import MOST_DRAFTS, KvType
 from g4local.backend.fit import memory
 from g4local.backend.fit.memory import Setting
 from g4local.backend.llamacpp.log import listen
@@ -73,7 +72,7 @@ def test_every_sum_is_llama_cpps_own(size: str, tmp_path: Path, capfd: pytest.Ca
         for context, kv_type, flash in [*contexts, (32768, "f16", True), (8192, "q8_0", True)]:
             capfd.readouterr()
             number = llama.GGML_TYPE_F16 if kv_type == "f16" else llama.GGML_TYPE_Q8_0
-            dry.log_of_context(model, context, number, flash=flash, outputs=1 + MOST)
+            dry.log_of_context(model, context, number, flash=flash, outputs=1 + MOST_DRAFTS)
             said = dry.sums(capfd.readouterr().err)
             full, sliding = kv(candidate, Setting(context, kv_type), flash=flash)
             assert (said.kv_full, said.kv_sliding) == pytest.approx((full / dry.MIB, sliding / dry.MIB), abs=0.006)
