@@ -5,26 +5,21 @@ that has changed is converted again.
 """
 
 import fcntl
-import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from g4local import __version__, catalog, naming
+from g4local import __version__, catalog, hashing, naming, sidecars
 from g4local.core import foreign
 from g4local.core.errors import BadCheckpoint, BadGguf, Busy, Cancelled, G4Error, ModelNotFound, UsageError
-from g4local.core.files import write_whole
 from g4local.core.progress import Progress, Report
 from g4local.settings import Paths
-
-if TYPE_CHECKING:
-    from g4convert.gguf import Gguf
 
 DEMO = "demo"
 DEFAULT_RECIPE = "Q4_K_M"
@@ -32,8 +27,6 @@ DEMO_RECIPE = "Q8_0"
 """A model this small needs no fewer bits: it is 7 MB, and 5 as Q4_K_M, which does as well (demo/README.md)."""
 
 _CONTENT = ("*.json", "*.jinja", "*.safetensors", "*.model", "additional_chat_templates/*.jinja")
-_HASHES = "checkpoint-hashes.json"
-_CHUNK = 1 << 20
 _LONGEST_NAME = 80
 """Characters of a name that are repeated in an error."""
 _WAIT_SECONDS = 0.2
@@ -41,12 +34,8 @@ _WAIT_SECONDS = 0.2
 DRAFTER_RECIPE = "Q8_0"
 """A drafter is small, and each wrong guess costs more than its bits."""
 
-_EMBEDDING = "token_embd.weight"
 _PARTS = (foreign.TOWERS, foreign.DRAFTER)
 """Architectures that only see and hear, or only draft, for the model that they lie beside."""
-
-Stamp = list[int | str]
-"""A file's size, its time in nanoseconds and its SHA-256 in hex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +131,11 @@ def drafter(model: Path) -> Path | None:
 
     The smallest where there are some; None without any.
     """
-    from g4convert.gguf import architecture, read
-
-    beside = [path for path in model.parent.glob("*.gguf") if architecture(path) == foreign.DRAFTER]
+    if not sidecars.candidates(model.parent, "drafter"):
+        return None
     with suppress(G4Error):  # a file that can't be read is told of when it is loaded
-        wanted = _measures(read(model, longest=0), "gemma4.embedding_length") if beside else None
-        for path in sorted(beside, key=lambda path: (path.stat().st_size, path.name)):
-            with suppress(G4Error):
-                if _measures(read(path, longest=0), f"{foreign.DRAFTER}.embedding_length_out") == wanted:
-                    return path
+        found = sidecars.beside(sidecars.read(model), "drafter")
+        return found[0].path if found else None
     return None
 
 
@@ -194,7 +179,7 @@ def content_key(folder: Path, memo: Path, report: Report, cancel: Event) -> str:
     """
     sources = sorted({path for pattern in _CONTENT for path in folder.glob(pattern) if path.is_file()})
     whole = sha256(__version__.encode())
-    for path, digest in _hashes(sources, memo, report, cancel).items():
+    for path, digest in hashing.digests(sources, memo, report, cancel).items():
         whole.update(os.fsencode(path.relative_to(folder)) + f"\0{digest}\0".encode())
     return whole.hexdigest()
 
@@ -207,13 +192,13 @@ def gguf_hash(path: Path, paths: Paths, report: Report, cancel: Event) -> str:
     from g4convert import shards
 
     files = [file.path for file in shards.read(path, 0)]
-    hashes = list(_hashes(files, paths.cache / _HASHES, report, cancel).values())
+    hashes = list(hashing.digests(files, paths.cache / hashing.MEMO, report, cancel).values())
     return hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest()
 
 
 def _converted(model: Model, recipe: str, paths: Paths, report: Report, cancel: Event) -> Path:
     """Where a checkpoint's conversion is kept."""
-    key = content_key(model.path, paths.cache / _HASHES, report, cancel)
+    key = content_key(model.path, paths.cache / hashing.MEMO, report, cancel)
     return paths.converted / f"{model.name}-{recipe}-{key[:16]}.gguf"
 
 
@@ -259,12 +244,6 @@ def _expect(model: Model, *, drafter: bool) -> None:
     raise foreign.drafter(model.path)
 
 
-def _measures(header: "Gguf", key: str) -> tuple[object, list[tuple[int, ...]]]:
-    """A width, and the numbers of tokens in a vocabulary."""
-    width = header.keys.get(key)
-    return width and width.data, [tuple(tensor.dims[1:]) for tensor in header.tensors if tensor.name == _EMBEDDING]
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -273,55 +252,3 @@ def _make_folder(folder: Path) -> None:
             f"The folder {folder} can't be made: {error.strerror}.",
             "Set G4LOCAL_HOME to a folder that you may write to.",
         ) from error
-
-
-def _hashes(files: Sequence[Path], memo: Path, report: Report, cancel: Event) -> dict[Path, str]:
-    """Each file's SHA-256 in hex, in the order given; G4Error when one can't be read."""
-    known = _read_memo(memo)
-    sizes = {path: path.stat().st_size for path in files}
-    fresh = dict(known)
-    hashes: dict[Path, str] = {}
-    done = 0
-    for path in files:
-        name, stamp = str(path.resolve()), [sizes[path], path.stat().st_mtime_ns]
-        entry = known.get(name)
-        if entry is None or entry[:2] != stamp:
-            told = _told(report, done, sum(sizes.values()))
-            entry = [*stamp, _hash(path, told, cancel)]
-        fresh[name] = entry
-        hashes[path] = str(entry[2])
-        done += sizes[path]
-    if fresh != known:
-        with suppress(OSError):  # it only saves time
-            write_whole(memo, json.dumps(fresh))
-    return hashes
-
-
-def _told(report: Report, before: int, total: int) -> Callable[[int], None]:
-    return lambda count: report(Progress("hash", before + count, total, "bytes"))
-
-
-def _hash(path: Path, report: Callable[[int], None], cancel: Event) -> str:
-    digest = sha256()
-    count = 0
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                if cancel.is_set():
-                    raise Cancelled("Stopped.")
-                digest.update(chunk)
-                report(count := count + len(chunk))
-    except OSError as error:
-        raise G4Error(f"{path} can't be read: {error.strerror}.", "Check the file and your rights.") from error
-    return digest.hexdigest()
-
-
-def _read_memo(memo: Path) -> dict[str, Stamp]:
-    """What was hashed before; nothing when the file is missing or broken."""
-    try:
-        entries = json.loads(memo.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(entries, dict):
-        return {}
-    return {name: entry for name, entry in entries.items() if isinstance(entry, list) and len(entry) == 3}

@@ -13,6 +13,8 @@ from g4local.backend.llamacpp.log import listen
 from g4local.backend.model.vocabulary import Vocabulary
 from g4local.core.progress import silent
 from tests import checkpoints
+from tests.families import family as family
+from tests.families import narrow as narrow
 from tests.hubs import here as here
 from tests.hubs import hub as hub
 from tests.hubs import server as server

@@ -46,9 +46,9 @@ _CONFORMER = {
 _BOUNDS = {"input_min": -9.0, "input_max": 9.0, "output_min": -np.inf, "output_max": 2.5}
 
 
-def make(kind: Kind, seed: int = 0) -> Checkpoint:
-    """A checkpoint of text and towers in memory."""
-    checkpoint = checkpoints.make(TEXT[kind], seed)
+def make(kind: Kind, seed: int = 0, **changes: Any) -> Checkpoint:
+    """A checkpoint of text and towers in memory; `changes` go into its text_config."""
+    checkpoint = checkpoints.make(TEXT[kind], seed, **changes)
     config = checkpoint.config
     if kind == "unified":
         config |= {"architectures": ["Gemma4UnifiedForConditionalGeneration"], "model_type": "gemma4_unified"}

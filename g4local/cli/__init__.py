@@ -16,6 +16,7 @@ from g4local.cli.chat import chat
 from g4local.cli.convert import convert
 from g4local.cli.doctor import doctor
 from g4local.cli.fit import fit
+from g4local.cli.importing import import_
 from g4local.cli.measure import compare, imatrix
 from g4local.cli.models import ls
 from g4local.cli.prompt import prompt
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
+app.command("import")(import_)
 app.add_typer(sessions, name="sessions")
 
 

@@ -1,0 +1,112 @@
+"""Files come to their places together: all of them whole, or none."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import BinaryIO
+
+from g4local import hashing
+from g4local.core.errors import G4Error, UsageError, reason
+from g4local.core.progress import Progress, Report
+from g4local.core.units import human_bytes
+
+_STRETCH = 1 << 26
+"""Bytes after which the disk is waited for, so that progress tells what has arrived there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file, and where it is to go."""
+
+    source: Path
+    target: Path
+    nbytes: int
+
+
+@contextmanager
+def copies(wanted: Sequence[Copy], report: Report, cancel: Event) -> Iterator[dict[Path, str]]:
+    """Copy files, which appear when the block ends, and of which nothing is left when it fails; the last appears first.
+
+    Gives the SHA-256 of what was read, by target. UsageError for a target that is there or a source that is a link or
+    no file, Busy while another process writes the same, G4Error when the disk has too little room or fails, Cancelled.
+    """
+    from g4convert import writer
+
+    expect_room(wanted)
+    total = sum(each.nbytes for each in wanted)
+    digests: dict[Path, str] = {}
+    done = 0
+    with ExitStack() as stack:
+        for each in wanted:
+            if os.path.lexists(each.target):
+                raise UsageError(f"{each.target} is there already.", "Move it away, or rename it.")
+            part = stack.enter_context(writer.beside(each.target, each.nbytes))
+            with _source(each.source) as file:
+                chunks = _kept(hashing.chunks(each.source, file), part, each.target)
+                digests[each.target] = hashing.digest_of(chunks, _told(report, done, total), cancel)
+            done += each.nbytes
+        yield digests
+        if cancel.is_set():
+            raise hashing.stopped()
+
+
+def expect_room(wanted: Sequence[Copy]) -> None:
+    """G4Error when the disk of the targets has no room for them."""
+    if not wanted:
+        return
+    folder = wanted[0].target.parent
+    folder = next(each for each in (folder, *folder.parents) if each.exists())
+    needed, free = sum(each.nbytes for each in wanted), shutil.disk_usage(folder).free
+    if free < needed:
+        raise G4Error(
+            f"{human_bytes(needed)} are to be copied, but {folder} has only {human_bytes(free)} free.",
+            "Make room, or choose a folder on another disk.",
+        )
+
+
+def _kept(chunks: Iterator[bytes], part: BinaryIO, target: Path) -> Iterator[bytes]:
+    """The same chunks, each of which has been written then."""
+    waiting = 0
+    for chunk in chunks:
+        try:
+            part.write(chunk)
+            waiting += len(chunk)
+            if waiting >= _STRETCH:
+                part.flush()
+                os.fsync(part.fileno())
+                waiting = 0
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        yield chunk
+
+
+def _unwritable(target: Path, error: OSError) -> G4Error:
+    if error.errno == errno.EFBIG:
+        hint = "FAT holds files of 4 GB at most; format the disk as exFAT, or take another one."
+    else:
+        hint = "Check the disk and your rights there; nothing is left of the copy."
+    return G4Error(f"{target} can't be written: {reason(error)}.", hint)
+
+
+@contextmanager
+def _source(path: Path) -> Iterator[BinaryIO]:
+    """A file, opened as it is: where a link or a pipe has its name by now, that is an error."""
+    try:
+        file = open(path, "rb", opener=_plainly)  # noqa: SIM115
+    except OSError as error:
+        raise G4Error(f"{path} can't be read: {reason(error)}.", "Check the file and your rights.") from error
+    with file:
+        yield file
+
+
+def _plainly(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _told(report: Report, before: int, total: int) -> Callable[[int], None]:
+    return lambda count: report(Progress("copy", before + count, total, "bytes"))
