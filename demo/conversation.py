@@ -9,6 +9,8 @@ from typing import Any
 from g4local.core.messages import Json, Message, ToolCall
 from g4local.tools.registry import Tool, builtin, declaration
 
+LEARNT = ("calculate", "clock", "list_files", "read_file")
+
 
 @dataclass(slots=True)
 class Conversation:
@@ -33,8 +35,8 @@ class Conversation:
 
 @cache
 def builtin_tools() -> tuple[Tool, ...]:
-    """The tools that come with g4local, in the registry's order."""
-    return builtin(Path())
+    """The tools of g4local that the model learns to use, in the registry's order."""
+    return tuple(tool for tool in builtin(Path()) if tool.name in LEARNT)
 
 
 def some_tools(random: Random, wanted: str = "") -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """Questions that a tool must answer: the question, the call, a result as the real tool writes it, and the answer."""
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from random import Random
+from threading import Event
 
 from demo.conversation import Conversation, builtin_tools, call_and_result, question, reply, some_tools
 from demo.phrases import about, inside, machine, options, talk, use
@@ -13,7 +13,7 @@ from demo.phrases import tools as phrases
 from demo.phrases.more import MORE
 from demo.phrases.talk import NAMES, NOUNS
 from demo.wording import PREFIXES, UNSEEN_PREFIXES, expanded, filled, gibberish, spoken
-from g4local.core.messages import Message, ToolCall
+from g4local.core.messages import Json, Message, ToolCall
 from g4local.tools.clock import told
 from g4local.tools.registry import ToolError
 
@@ -117,7 +117,7 @@ def _expression(random: Random, unseen: bool) -> str:
 
 def _calculation(said: str, expression: str, random: Random) -> Conversation:
     try:
-        result = str(_tool("calculate")({"expression": expression}))
+        result = str(_run("calculate", {"expression": expression}))
         answer = f"{expression} = {result}"
         facts = (result,)
     except ToolError as error:
@@ -288,5 +288,5 @@ def _answered(
     return Conversation(messages, intent=call.name, call=call, facts=facts)
 
 
-def _tool(name: str) -> Callable[[dict[str, str]], object]:
-    return next(tool.run for tool in builtin_tools() if tool.name == name)
+def _run(name: str, arguments: dict[str, Json]) -> Json:
+    return next(tool.run(arguments, Event()) for tool in builtin_tools() if tool.name == name)

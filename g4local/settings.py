@@ -31,6 +31,8 @@ class Paths:
     """The conversations: an SQLite database."""
     checkpoints: Path
     """Checkpoints that are downloaded to be converted; deleted afterwards, unless the user keeps them."""
+    permissions: Path
+    """Which tools may run: a file for people to read and to write."""
 
 
 def paths(environ: Mapping[str, str]) -> Paths:
@@ -40,11 +42,11 @@ def paths(environ: Mapping[str, str]) -> Paths:
             root = Path(home).expanduser().absolute()
         except RuntimeError as error:
             raise UsageError(f"{HOME_VARIABLE} is {home!r}: {error}.", "Set it to a folder.") from error
-        return _paths(root, root / "cache", root / "logs")
+        return _paths(root, root / "cache", root / "logs", root)
     from platformdirs import PlatformDirs  # `g4local --version` needs no paths
 
     dirs = PlatformDirs("g4local", appauthor=False)
-    return _paths(Path(dirs.user_data_dir), Path(dirs.user_cache_dir), Path(dirs.user_log_dir))
+    return _paths(*map(Path, (dirs.user_data_dir, dirs.user_cache_dir, dirs.user_log_dir, dirs.user_config_dir)))
 
 
 def snapshot_bytes(environ: Mapping[str, str]) -> int:
@@ -57,7 +59,7 @@ def snapshot_bytes(environ: Mapping[str, str]) -> int:
         raise UsageError(f"{SNAPSHOT_VARIABLE} is {value!r}.", hint) from error
 
 
-def _paths(data: Path, cache: Path, logs: Path) -> Paths:
+def _paths(data: Path, cache: Path, logs: Path, config: Path) -> Paths:
     return Paths(
         data / "models",
         cache / "converted",
@@ -66,4 +68,5 @@ def _paths(data: Path, cache: Path, logs: Path) -> Paths:
         cache / "snapshots",
         data / "sessions.db",
         data / "checkpoints",
+        config / "permissions.json",
     )

@@ -30,7 +30,9 @@ def tools(seed: int) -> tuple[Tool, ...]:
     """One to four tools that do nothing."""
     pick = random.Random(seed)
     names = pick.sample(("clock", "read_file", "send-mail", "f", "math.sum", "größe"), pick.randint(1, 4))
-    return tuple(Tool(name, "", _object(pick, 3, only_for_calls=True), lambda arguments: None) for name in names)
+    return tuple(
+        Tool(name, "", _object(pick, 3, only_for_calls=True), lambda arguments, cancel: None) for name in names
+    )
 
 
 def _object(pick: random.Random, depth: int, only_for_calls: bool = False) -> Schema:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from threading import Event as Wish
 
 from g4local.core.events import ToolResult
-from g4local.core.messages import Message, ToolCall
+from g4local.core.messages import Json, Message, ToolCall
 from g4local.tools.tool import Tool, ToolError, validate
 
 Approve = Callable[[ToolCall], bool]
@@ -67,11 +67,19 @@ def outcome(call: ToolCall, tools: Sequence[Tool], approve: Approve, cancel: Wis
             return CANCELLED
         if not approved:
             return _failure("refused by the user")
-        return ToolResult(tool.run(call.arguments), ok=True)
+        return ToolResult(_plain(tool.run(call.arguments, cancel)), ok=True)
     except ToolError as error:
         return _failure(error.message)
     except Exception as error:  # a tool is somebody else's code: its failure is told to the model and ends no turn
         return _failure(f"{type(error).__name__}: {error}")
+
+
+def _plain(value: Json) -> Json:
+    """What a tool gave, as JSON whatever it is; ValueError or RecursionError for what holds itself."""
+    if isinstance(value, str):
+        return value
+    plain: Json = json.loads(json.dumps(value, default=str), parse_constant=str)
+    return plain
 
 
 def _failure(message: str) -> ToolResult:

@@ -17,6 +17,7 @@ from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, next_number,
 from g4local.chat.recording import Recording
 from g4local.chat.stream import ReplyStream, start_of
 from g4local.chat.template import before_last_turn, markup, render, variant_of
+from g4local.chat.toolcosts import check
 from g4local.chat.turn import Turn
 from g4local.core.errors import Cancelled, ContextFull, UsageError
 from g4local.core.events import (
@@ -231,6 +232,8 @@ class Conversation:
         if info is None:
             yield turn.finished("cancelled")
             return
+        if self.tools:
+            check(self.tools, info.context, lambda told: len(self.engine.tokenize(told, turn.cancel)))
         self._record(turn=turn)
         yield from self._told_once(info)
         for _ in range(self.options.max_rounds):

@@ -26,6 +26,7 @@ from g4local.cli.quants import quants
 from g4local.cli.run import run
 from g4local.cli.sessions import sessions
 from g4local.cli.show import show
+from g4local.cli.tools import tools
 from g4local.core.errors import Cancelled, G4Error
 
 _EPILOG = (
@@ -45,6 +46,7 @@ for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compar
     app.command(epilog=_EPILOG if command is run else None)(command)
 app.command("import")(import_)
 app.add_typer(sessions, name="sessions")
+app.add_typer(tools, name="tools")
 
 
 def main() -> None:

@@ -14,12 +14,13 @@ from g4local.backend.generation import grammar
 from g4local.chat.answers import schema
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.cli import keeping, output
-from g4local.cli.approval import Approval
+from g4local.cli.approval import Approval, Scope
 from g4local.cli.options import CONTEXT, Request
 from g4local.core.errors import UsageError, reason
 from g4local.core.progress import Report
 from g4local.settings import Paths, paths, snapshot_bytes
-from g4local.tools.registry import Tool, available
+from g4local.tools import permissions
+from g4local.tools.registry import Tool, available, harmless
 
 
 @contextmanager
@@ -42,7 +43,8 @@ def conversation(
         request, recording = kept.request, kept.recording
         tools = offered(request, warn)
         options = _options(request, raw=raw)
-        approval = Approval(everything=request.yes, announced=announced, warn=warn, cancel=cancel)
+        scope = Scope(paths(environ).permissions, request.folder, lambda: recording.session if recording else None)
+        approval = Approval(scope, everything=request.yes, announced=announced, warn=warn, cancel=cancel)
         with engine(replace(request, snapshots=request.snapshots and not raw), report, cancel) as model:
             if recording:
                 recording.settings.update(keeping.settings(request, model.path))
@@ -143,16 +145,21 @@ def sampling(request: Request) -> Sampling:
 
 
 def offered(request: Request, warn: Callable[[str], None]) -> tuple[Tool, ...]:
-    """The tools that the model is told of; UsageError for a name that no tool has."""
+    """The tools that the model is told of, without those that the rules deny; UsageError for a name of none."""
     if not (request.tools or request.tool):
         return ()
     known, warnings = available(request.folder)
     for warning in warnings:
         warn(warning)
-    if request.tools:
-        return known
-    by_name = {tool.name: tool for tool in known}
-    for name in request.tool or ():
-        if name not in by_name:
-            raise UsageError(f"There is no tool {name!r}.", f"Tools: {', '.join(by_name)}.")
-    return tuple(by_name[name] for name in dict.fromkeys(request.tool or ()))
+    names = {tool.name for tool in known}
+    named = dict.fromkeys(request.tool or ())
+    if unknown := [name for name in named if name not in names]:
+        raise UsageError(f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(sorted(names))}.")
+    file = paths(environ).permissions
+    rules = permissions.read(file)
+    denied = {name for name in names if rules.permission(name, request.folder) == "deny"}
+    for name in named:
+        if name in denied:
+            warn(f"{name} is not offered, since it is denied in {file}.")
+    wanted = {*named, *(tool.name for tool in (harmless(known) if request.tools else ()))} - denied
+    return tuple(tool for tool in known if tool.name in wanted)

@@ -153,7 +153,7 @@ class Request:
     think: Annotated[bool | None, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = (
         None
     )
-    tools: Annotated[bool, typer.Option("--tools", help="Offer every tool to the model.")] = False
+    tools: Annotated[bool, typer.Option("--tools", help="Offer every tool that changes nothing.")] = False
     tool: Annotated[
         list[str] | None,
         typer.Option(
@@ -168,7 +168,9 @@ class Request:
         Path,
         typer.Option("--folder", metavar="DIR", help="What the file tools may see.", exists=True, file_okay=False),
     ] = Path()
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Run tools without asking.")] = False
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Run tools without asking, but those that the rules deny.")
+    ] = False
     temperature: Annotated[
         float, _sampling("temperature", "--temperature", "--temp", says="0 always takes the likeliest token.")
     ] = 1.0

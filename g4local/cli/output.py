@@ -1,7 +1,8 @@
 """The one module that prints: stdout is the answer, stderr is everything else.
 
 Nothing printed is parsed as markup, and what a model or a tool says can't steer the terminal: control characters are
-shown as pictures (U+2400 and following). Colour is only for terminals, and not with NO_COLOR.
+shown as pictures (U+2400 and following), those that turn the order of letters around as U+FFFD. Colour is only for
+terminals, and not with NO_COLOR.
 """
 
 import json
@@ -25,6 +26,7 @@ _MOMENT = 0.4
 _KEPT_CONTROLS = "\n\t"
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in _KEPT_CONTROLS}
 _PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+_PICTURES |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
 _DIM, _RED, _YELLOW, _END = "\x1b[2m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
 
@@ -40,7 +42,7 @@ class OutputLost(Exception):
 
 
 def printable(text: str) -> str:
-    """The text with every control character but newline and tab made visible."""
+    """The text with every character made visible that steers a terminal, but newline and tab."""
     return text.translate(_PICTURES)
 
 

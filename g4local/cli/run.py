@@ -20,7 +20,7 @@ from g4local.cli.turns import (
     timing_object,
 )
 from g4local.core import events
-from g4local.core.errors import Cancelled, ContextFull, G4Error, UsageError
+from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools, UsageError
 from g4local.core.messages import Json
 
 SCHEMA = "g4local.run/1"
@@ -127,7 +127,7 @@ def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool)
 
 def _with_its_hint(error: G4Error, request: Request) -> G4Error:
     """The error with the way out of it; a single question that does not fit can't be made shorter by another chat."""
-    if isinstance(error, ContextFull) and not (request.go_on or request.session):
+    if isinstance(error, ContextFull) and not (isinstance(error, TooManyTools) or request.go_on or request.session):
         return ContextFull(error.message, "Give a larger context: --ctx N, or --ctx max for what fits into memory.")
     return error
 

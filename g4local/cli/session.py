@@ -13,8 +13,8 @@ from g4local.cli.options import Request
 from g4local.cli.space import Space
 from g4local.cli.turns import Screen, follow, print_stats
 from g4local.core import events
-from g4local.core.errors import Cancelled, ContextFull, G4Error, UsageError
-from g4local.tools.registry import available
+from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools, UsageError
+from g4local.tools.registry import available, harmless
 
 _MOST_TOKENS = 2**31 - 1
 _COUNTS = ("max_tokens", "think_budget")
@@ -58,6 +58,8 @@ class Session:
         """Run a turn; where it does not fit, and the person makes room for it, run it again."""
         try:
             self._turn(begin())
+        except TooManyTools:
+            raise
         except ContextFull as full:
             if self._space.make_room(question, full):
                 self._turn(begin())
@@ -131,7 +133,7 @@ class Session:
         known, warnings = available(self._request.folder)
         for warning in warnings:
             output.warning(warning)
-        names = {"on": [tool.name for tool in known], "off": []}.get(argument, argument.split())
+        names = {"on": [tool.name for tool in harmless(known)], "off": []}.get(argument, argument.split())
         if argument:
             unknown = [name for name in names if name not in {tool.name for tool in known}]
             if unknown:
@@ -141,7 +143,7 @@ class Session:
             self._talk.tools = tuple(tool for tool in known if tool.name in names)
         offered = {tool.name for tool in self._talk.tools}
         for tool in known:
-            output.note(f"  {'on ' if tool.name in offered else 'off'}  {tool.name:<12}{tool.description}")
+            output.note(f"  {'on ' if tool.name in offered else 'off'}  {tool.name:<14}{tool.description}")
 
     def _retry(self, argument: str) -> None:
         """ask the last question again"""

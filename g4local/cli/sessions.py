@@ -240,6 +240,7 @@ def rm(
 ) -> None:
     """Remove sessions for good, and all snapshots; what forks share with them stays."""
     from g4local.store import upkeep
+    from g4local.tools import permissions
 
     with _store() as store:
         if everything or older_than is not None:
@@ -250,6 +251,7 @@ def rm(
             chosen = _named(store, names)
         gone = list({session.id: session for session in chosen}.values())
         upkeep.remove(store, gone)
+    permissions.forget(paths(environ).permissions, (session.id for session in gone))
     lost = [] if keep_snapshots or not gone else _remove_snapshots()
     if as_json:
         removed: dict[str, Json] = {"removed": [session.id for session in gone]}

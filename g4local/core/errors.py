@@ -10,6 +10,7 @@ G4Error                      1   anything that went wrong and is told in one sen
 │   └── BadImatrix               an importance matrix that is cut off, damaged or of another model
 ├── DoesNotFit               4   there is too little memory for a model
 ├── ContextFull              5   the conversation is longer than the context
+│   └── TooManyTools             what the model is told of its tools leaves too little of the context
 ├── NetworkError             7   what was to be downloaded can't be had
 ├── Busy                     1   another process is at it
 ├── StoreError               1   the sessions on the disk can't be read or written
@@ -86,6 +87,10 @@ class ContextFull(G4Error):
     """The conversation is longer than the context that the model was loaded with."""
 
     exit_code = 5
+
+
+class TooManyTools(ContextFull):
+    """What the model is told of its tools leaves too little of the context for a conversation."""
 
 
 class NetworkError(G4Error):

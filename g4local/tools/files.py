@@ -1,26 +1,20 @@
-"""Listing and reading files below one folder, and nothing outside it.
-
-A path is resolved first, so a symbolic link that stays inside works. It is then opened one component after another,
-each relative to the folder opened before and none of them a link: what is swapped in between is refused, not followed.
-"""
+"""Listing, reading, writing and changing files below one folder, and nothing outside it (`jail`)."""
 
 import codecs
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+from g4local.tools import jail
+from g4local.tools.search import found
 from g4local.tools.tool import Tool, ToolError, tool
 
 MOST_BYTES = 16 * 1024
 """Of a file that is read: about as much as fits into a small context."""
+MOST_EDITED = 4 << 20
+"""Bytes of a file that can be changed."""
 MOST_NAMES = 200
 """Of a folder that is listed."""
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def tools(root: Path) -> tuple[Tool, ...]:
@@ -38,88 +32,93 @@ def tools(root: Path) -> tuple[Tool, ...]:
         """Read a text file."""
         return _contents(root, path)
 
-    return list_files, read_file
+    @tool(changes=True)
+    def write_file(
+        path: Annotated[str, "Inside the working folder; folders are made."],
+        text: Annotated[str, "All that the file is to hold."],
+    ) -> str:
+        """Write a text file, in place of what it was."""
+        return _written(root, path, text)
+
+    @tool(changes=True)
+    def edit_file(
+        path: Annotated[str, "Inside the working folder."],
+        old: Annotated[str, "Text that is in the file exactly once."],
+        new: Annotated[str, "What takes its place."],
+    ) -> str:
+        """Replace a piece of a text file."""
+        return _edited(root, path, old, new)
+
+    return list_files, read_file, found(root), write_file, edit_file
 
 
 def _listing(root: Path, folder: str) -> str:
-    with _opened(root, folder, _FOLDER) as descriptor, os.scandir(descriptor) as entries:
-        names = sorted(_shown(entry) for entry in entries)
+    with jail.opened(root, folder, jail.FOLDER) as descriptor, os.scandir(descriptor) as entries:
+        names = sorted(
+            jail.shown(entry.name) + ("/" if entry.is_dir(follow_symlinks=False) else "") for entry in entries
+        )
     if len(names) > MOST_NAMES:
         names[MOST_NAMES:] = [f"[the first {MOST_NAMES} of {len(names):,} names]"]
     return "\n".join(names) or "[the folder is empty]"
 
 
 def _contents(root: Path, path: str) -> str:
-    with _opened(root, path, _FILE) as descriptor:
+    with jail.opened(root, path, jail.FILE) as descriptor:
         size = os.fstat(descriptor).st_size
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(MOST_BYTES + 1)
+        data = _read(descriptor, MOST_BYTES + 1)
     cut = len(data) > MOST_BYTES
+    text = _text(data[:MOST_BYTES], path, whole=not cut)
+    return f"{text}\n[cut: the first {MOST_BYTES:,} of {size:,} bytes]" if cut else text
+
+
+def _written(root: Path, path: str, text: str) -> str:
+    data = _bytes(text)
+    with jail.place(root, path, make=True) as (folder, name):
+        jail.replace(folder, name, data)
+    return f"{path}: {len(data):,} bytes written"
+
+
+def _edited(root: Path, path: str, old: str, new: str) -> str:
+    before, after = _bytes(old), _bytes(new)
+    if not before:
+        raise ToolError("There is no text that is to be replaced.")
+    with jail.place(root, path) as (folder, name):
+        descriptor = jail.open_at(folder, name, jail.FILE)
+        try:
+            read = os.fstat(descriptor)
+            data = _read(descriptor, MOST_EDITED + 1)
+        finally:
+            os.close(descriptor)
+        if len(data) > MOST_EDITED:
+            raise ToolError(f"{path!r} is too large a file to be edited.")
+        _text(data, path)
+        start = data.find(before)
+        if start < 0:
+            raise ToolError(f"{path!r} does not hold that text; it must be given exactly, blanks and lines included.")
+        if data.find(before, start + 1) >= 0:
+            raise ToolError(f"{path!r} holds that text more than once; give more of what is around it.")
+        jail.replace(folder, name, data[:start] + after + data[start + len(before) :], read)
+    line = data.count(b"\n", 0, start) + 1
+    return f"{path}: line {line} changed"
+
+
+def _read(descriptor: int, most: int) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read(most)
+
+
+def _text(data: bytes, path: str, *, whole: bool = True) -> str:
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(data[:MOST_BYTES], final=not cut)
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=whole)
     except UnicodeDecodeError as error:
         raise ToolError(f"{path!r} is not a text file in UTF-8.") from error
     if "\0" in text:
         raise ToolError(f"{path!r} is a binary file.")
-    return f"{text}\n[cut: the first {MOST_BYTES:,} of {size:,} bytes]" if cut else text
+    return text
 
 
-@contextmanager
-def _opened(root: Path, path: str, flags: int) -> Iterator[int]:
-    """A descriptor of a folder or regular file below `root`; ToolError for anything else."""
-    parts = _inside(root, path)
+def _bytes(text: str) -> bytes:
     try:
-        descriptor = _walked(root, parts, flags)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError as error:
-        raise ToolError(f"There is no {path!r} in the working folder.") from error
-    except IsADirectoryError as error:
-        raise ToolError(f"{path!r} is a folder.") from error
-    except NotADirectoryError as error:
-        raise ToolError(f"{path!r} is not a folder.") from error
-    except OSError as error:
-        raise ToolError(f"{path!r} can't be opened: {error.strerror}.") from error
-
-
-def _inside(root: Path, path: str) -> tuple[str, ...]:
-    """The path below the root that a path leads to, links resolved; what lies outside is not even looked for."""
-    if Path(path).is_absolute():
-        raise ToolError(f"{path!r} starts at the root of the disk; paths here start in the working folder.")
-    real_root = os.path.realpath(root)
-    try:
-        real = Path(os.path.realpath(Path(real_root, path)))
-    except ValueError as error:
-        raise ToolError(f"{path!r} can't be the path of a file.") from error
-    if not real.is_relative_to(real_root):
-        raise ToolError(f"{path!r} is outside the working folder.")
-    return real.relative_to(real_root).parts
-
-
-def _walked(root: Path, parts: tuple[str, ...], flags: int) -> int:
-    descriptor = os.open(os.path.realpath(root), _FOLDER)
-    for position, part in enumerate(parts):
-        wanted = flags if position == len(parts) - 1 else _FOLDER
-        try:
-            following = _open_at(descriptor, part, wanted)
-        finally:
-            os.close(descriptor)
-        descriptor = following
-    return descriptor
-
-
-def _open_at(folder: int, name: str, flags: int) -> int:
-    """Open a name relative to a folder, after a look at what it is: to open a device can already do something."""
-    kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        raise ToolError(f"{name!r} is neither a file nor a folder.")
-    return os.open(name, flags, dir_fd=folder)
-
-
-def _shown(entry: os.DirEntry[str]) -> str:
-    """A file's name as one line of valid text, whatever bytes it is made of."""
-    text = entry.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    line = "".join(character if character.isprintable() else "?" for character in text)
-    return f"{line}/" if entry.is_dir(follow_symlinks=False) else line
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ToolError("The text holds half a character, which no file in UTF-8 can.") from error

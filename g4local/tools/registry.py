@@ -3,21 +3,32 @@
 A package offers a Tool, or a tuple of them, as an entry point of the group `g4local.tools`.
 """
 
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from g4local.tools import calculator, clock, files
+from g4local.tools import calculator, clock, files, shell
 from g4local.tools.tool import Tool, ToolError, declaration, tool, validate
 
-__all__ = ["Tool", "ToolError", "available", "builtin", "declaration", "tool", "validate"]
+__all__ = ["Tool", "ToolError", "available", "builtin", "declaration", "harmless", "tool", "validate"]
 
 GROUP = "g4local.tools"
 """The entry points by which a package offers tools."""
 
+_NAME = re.compile(r"[\w.-]{1,64}")
+"""What a tool may be called, so that its name can't pass for something else in a prompt or on a screen."""
+
 
 def builtin(root: Path) -> tuple[Tool, ...]:
     """The tools that come with g4local; those for files see nothing but the folder `root`."""
-    return (calculator.calculate, clock.clock, *files.tools(root))
+    return (calculator.calculate, clock.clock, *files.tools(root), shell.shell(root))
+
+
+def harmless(tools: Iterable[Tool]) -> tuple[Tool, ...]:
+    """Those that change nothing, which may be offered without being named."""
+    return tuple(tool for tool in tools if not tool.changes)
 
 
 def available(root: Path) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
@@ -44,8 +55,11 @@ def _offered(point: EntryPoint, warnings: list[str]) -> tuple[Tool, ...]:
             if not isinstance(each, Tool):
                 warnings.append(f"The entry point {point.value!r} is no tool but a {type(each).__name__}.")
                 return ()
+            if not _NAME.fullmatch(each.name):
+                warnings.append(f"The tool {each.name!r} of {point.value!r} is left out: that is no name for a tool.")
+                return ()
             Draft202012Validator.check_schema(each.parameters)
     except Exception as error:
         warnings.append(f"The tools of {point.value!r} can't be used: {type(error).__name__}: {error}")
         return ()
-    return offered
+    return tuple(replace(each, source=point.value) for each in offered)

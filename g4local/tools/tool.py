@@ -6,8 +6,9 @@ It does not know who calls it, and asks nobody whether it may run.
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Event
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, overload
 
 from g4local.core.errors import G4Error
 from g4local.core.messages import Json
@@ -28,27 +29,31 @@ class Tool:
     description: str
     parameters: dict[str, Json]
     """JSON Schema of an object: one property for each parameter."""
-    run: Callable[[Mapping[str, Json]], Json]
-    """Takes valid arguments; raises ToolError when it fails."""
+    run: Callable[[Mapping[str, Json], Event], Json]
+    """Takes valid arguments, and stops once the Event is set; raises ToolError when it fails."""
+    changes: bool = False
+    """Whether it can change something: such a tool is offered only where it is named."""
+    source: str = "g4local"
+    """Who offers it."""
 
 
-def tool(function: Callable[..., Json]) -> Tool:
+@overload
+def tool(function: Callable[..., Json], /) -> Tool: ...
+
+
+@overload
+def tool(*, changes: bool) -> Callable[[Callable[..., Json]], Tool]: ...
+
+
+def tool(
+    function: Callable[..., Json] | None = None, /, *, changes: bool = False
+) -> Tool | Callable[[Callable[..., Json]], Tool]:
     """The Tool that a typed function is: its name, the first paragraph of its docstring and its signature.
 
-    `Annotated[str, "..."]` describes a parameter; a parameter with a default may be left out, or be null.
+    `Annotated[str, "..."]` describes a parameter; a parameter with a default may be left out, or be null. One that is a
+    `threading.Event` is no argument of a call: it is set when the person stops the turn.
     """
-    hints = get_type_hints(function, include_extras=True)
-    parameters = inspect.signature(function).parameters.values()
-    required = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
-    schema: dict[str, Json] = {"type": "object", "properties": {p.name: _schema(hints[p.name]) for p in parameters}}
-    if required:
-        schema["required"] = list[Json](required)
-
-    def run(arguments: Mapping[str, Json]) -> Json:
-        return function(**_told(arguments, required))
-
-    paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0]
-    return Tool(function.__name__, " ".join(paragraph.split()), schema, run)
+    return _tool(function, changes) if function else lambda decorated: _tool(decorated, changes)
 
 
 def declaration(tool: Tool) -> dict[str, Json]:
@@ -70,6 +75,22 @@ def validate(tool: Tool, arguments: Mapping[str, Json]) -> str | None:
         return None
     complaint = error.message if len(error.message) <= _LONGEST_COMPLAINT else error.message[:_LONGEST_COMPLAINT] + "…"
     return f"{'.'.join(map(str, error.path))}: {complaint}" if error.path else complaint
+
+
+def _tool(function: Callable[..., Json], changes: bool) -> Tool:
+    hints = get_type_hints(function, include_extras=True)
+    parameters = [each for each in inspect.signature(function).parameters.values() if hints[each.name] is not Event]
+    wishes = [name for name, hint in hints.items() if hint is Event]
+    required = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
+    schema: dict[str, Json] = {"type": "object", "properties": {p.name: _schema(hints[p.name]) for p in parameters}}
+    if required:
+        schema["required"] = list[Json](required)
+
+    def run(arguments: Mapping[str, Json], cancel: Event) -> Json:
+        return function(**_told(arguments, required), **dict.fromkeys(wishes, cancel))
+
+    paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    return Tool(function.__name__, " ".join(paragraph.split()), schema, run, changes)
 
 
 def _told(arguments: Mapping[str, Json], required: list[Any]) -> dict[str, Json]:

@@ -118,7 +118,7 @@ def matcher_of(engine: LlamaEngine, tools: tuple[Tool, ...]) -> Matcher:
 
 
 def tool(schema: schemas.Schema) -> tuple[Tool, ...]:
-    return (Tool("f", "", schema, lambda arguments: None),)
+    return (Tool("f", "", schema, lambda arguments, cancel: None),)
 
 
 OPTIONAL = {"type": "object", "properties": {name: {"type": "integer"} for name in "abc"}, "required": ["b"]}
@@ -204,7 +204,7 @@ def test_schemas_that_no_grammar_can_hold_allow_more(engine: LlamaEngine, schema
 
 def test_tools_of_which_one_is_huge_keep_their_own_types(engine: LlamaEngine) -> None:
     huge = {"properties": {f"k{i}": {"type": "integer"} for i in range(callgrammar.MOST_RULES)}}
-    tools = (*tool(huge), Tool("g", "", OPTIONAL, lambda arguments: None))
+    tools = (*tool(huge), Tool("g", "", OPTIONAL, lambda arguments, cancel: None))
     assert accepts(engine, tools, ToolCall("f", {"anything": "x"}))
     assert accepts(engine, tools, ToolCall("g", {"b": 1})) and not accepts(engine, tools, ToolCall("g", {"a": 1}))
 
@@ -214,7 +214,7 @@ def test_there_is_no_grammar_without_tools_or_without_the_tokens_of_calls() -> N
     assert (
         call_grammar(tool({}), {name: token for name, token in SPECIAL_TOKENS.items() if name != "<|tool_call>"}) == ""
     )
-    assert call_grammar((Tool("no name", "", {}, lambda arguments: None),), SPECIAL_TOKENS) == ""
+    assert call_grammar((Tool("no name", "", {}, lambda arguments, cancel: None),), SPECIAL_TOKENS) == ""
 
 
 def test_the_real_vocabulary_writes_calls(real: Vocabulary) -> None:

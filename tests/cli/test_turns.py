@@ -179,7 +179,7 @@ def test_every_event_has_an_object_with_its_type() -> None:
 
 
 def test_no_control_character_reaches_a_terminal() -> None:
-    hostile = "".join(map(chr, range(0xA0))) + "\x1b]0;title\x07\x9b31m"
+    hostile = "".join(map(chr, range(0xA0))) + "\x1b]0;title\x07\x9b31m" + "\u202e\u202d\u2066\u2069"
     shown = printable(hostile)
     assert all(character in "\n\t" or character.isprintable() for character in shown)
     assert printable("naïve\ttext\n東京 😀") == "naïve\ttext\n東京 😀"

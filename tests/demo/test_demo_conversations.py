@@ -3,6 +3,7 @@
 import re
 from itertools import islice
 from random import Random
+from threading import Event
 from zoneinfo import available_timezones
 
 import pytest
@@ -105,14 +106,14 @@ def test_results_of_calculations_are_what_the_tool_says():
     for each in some(300):
         for message, answer in zip(each.messages, each.messages[1:], strict=False):
             if message.tool_calls and message.tool_calls[0].name == "calculate" and not answer.text.startswith("error"):
-                assert run(message.tool_calls[0].arguments) == answer.text
+                assert run(message.tool_calls[0].arguments, Event()) == answer.text
                 checked += 1
     assert checked > 50
 
 
 def test_times_look_as_the_clock_tells_them():
     shape = re.compile(r"\w+ \d+ \w+ \d{4}, \d\d:\d\d, UTC[+-]\d\d:\d\d")
-    assert shape.fullmatch(str(clock.run({})))
+    assert shape.fullmatch(str(clock.run({}, Event())))
     told = [m.text for each in some(300) for m in each.messages if m.name == "clock" and not m.text.startswith("error")]
     assert told and all(shape.fullmatch(text) for text in told)
 

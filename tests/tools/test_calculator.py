@@ -1,5 +1,6 @@
 import time
 from fractions import Fraction
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,12 @@ from g4local.tools.tool import ToolError
 
 
 def worked_out(expression: str) -> str:
-    return str(calculate.run({"expression": expression}))
+    return str(calculate.run({"expression": expression}, Event()))
 
 
 def complaint(expression: str) -> str:
     with pytest.raises(ToolError) as caught:
-        calculate.run({"expression": expression})
+        calculate.run({"expression": expression}, Event())
     return caught.value.message
 
 

@@ -1,12 +1,15 @@
 import os
 import socket
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from g4local.core.messages import Json
 from g4local.tools import files
+from g4local.tools import jail as jail_module
 from g4local.tools.tool import ToolError
 
 SECRET = "what lies outside"
@@ -25,12 +28,17 @@ def jail(tmp_path: Path) -> Path:
     return root
 
 
+def use(root: Path, name: str, **arguments: Json) -> str:
+    tool = next(each for each in files.tools(root) if each.name == name)
+    return str(tool.run(arguments, Event()))
+
+
 def listed(root: Path, folder: str | None = None) -> str:
-    return str(files.tools(root)[0].run({"folder": folder}))
+    return str(use(root, "list_files", folder=folder))
 
 
 def read(root: Path, path: str) -> str:
-    return str(files.tools(root)[1].run({"path": path}))
+    return str(use(root, "read_file", path=path))
 
 
 def complaint(root: Path, path: str) -> str:
@@ -97,7 +105,7 @@ def test_a_link_that_is_swapped_in_after_the_check_is_not_followed(
     jail: Path, swapped: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (jail.parent / "deep.txt").write_text(SECRET)
-    check = files._inside
+    check = jail_module._inside
 
     def check_then_swap(root: Path, path: str) -> tuple[str, ...]:
         parts = check(root, path)
@@ -105,7 +113,7 @@ def test_a_link_that_is_swapped_in_after_the_check_is_not_followed(
         (jail / swapped).symlink_to(jail.parent if swapped == "folder" else jail.parent / "deep.txt")
         return parts
 
-    monkeypatch.setattr(files, "_inside", check_then_swap)
+    monkeypatch.setattr(jail_module, "_inside", check_then_swap)
     assert complaint(jail, "folder/deep.txt")
 
 
@@ -116,9 +124,9 @@ def test_the_open_itself_refuses_a_link_that_the_look_before_did_not_see(
     (jail / "innocent.txt").symlink_to("../secret.txt")
     (jail / "innocent").symlink_to("..")
     real_stat = os.stat
-    monkeypatch.setattr(files, "_inside", lambda root, path: tuple(path.split("/")))
+    monkeypatch.setattr(jail_module, "_inside", lambda root, path: tuple(path.split("/")))
     monkeypatch.setattr(os, "stat", lambda name, **keywords: real_stat(jail / seen_as))
-    assert any(word in complaint(jail, path) for word in ("can't be opened", "is not a folder"))
+    assert any(word in complaint(jail, path) for word in ("can't be used", "is not a folder"))
 
 
 def test_pipes_sockets_and_folders_are_not_read(jail: Path, monkeypatch: pytest.MonkeyPatch) -> None:

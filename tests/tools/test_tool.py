@@ -1,6 +1,7 @@
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from g4local.tools import registry
-from g4local.tools.registry import Tool, available, builtin, declaration, tool, validate
+from g4local.tools.registry import Tool, available, builtin, declaration, harmless, tool, validate
 
 
 @tool
@@ -50,7 +51,7 @@ def test_a_typed_function_becomes_a_tool() -> None:
 def test_a_parameter_that_may_be_left_out_may_be_null() -> None:
     arguments: dict[str, Any] = {"dish": "soup", "count": 2, "spice": None, "note": None}
     assert validate(order, arguments) is None
-    assert order.run(arguments) == "2 soup mild  0.0 False None"
+    assert order.run(arguments, Event()) == "2 soup mild  0.0 False None"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,8 @@ def test_a_parameter_of_a_type_that_json_lacks_is_a_mistake_in_the_program() -> 
         tool(wrong)
 
 
-def test_the_built_in_tools_are_the_ones_that_the_built_in_model_knows(tmp_path: Path) -> None:
-    assert [(each.name, each.description, *described_parameters(each)) for each in builtin(tmp_path)] == [
+def test_the_built_in_tools_begin_with_the_ones_that_the_built_in_model_knows(tmp_path: Path) -> None:
+    assert [(each.name, each.description, *described_parameters(each)) for each in builtin(tmp_path)[:4]] == [
         (
             "calculate",
             "Work out an arithmetic expression.",
@@ -100,6 +101,34 @@ def test_the_built_in_tools_are_the_ones_that_the_built_in_model_knows(tmp_path:
         ),
         ("read_file", "Read a text file.", {"path": "Inside the working folder."}, ["path"]),
     ]
+
+
+def test_a_tool_that_changes_something_is_offered_only_by_name(tmp_path: Path) -> None:
+    tools = builtin(tmp_path)
+    assert [each.name for each in harmless(tools)] == ["calculate", "clock", "list_files", "read_file", "search_files"]
+    assert [each.name for each in tools if each.changes] == ["write_file", "edit_file", "run_shell"]
+    assert all(each.description and each.source == "g4local" for each in tools)
+    for each in tools:
+        Draft202012Validator.check_schema(each.parameters)
+        assert all(schema["description"] for schema in dict[str, Any](each.parameters["properties"]).values())
+
+
+def test_a_tool_can_be_told_that_the_person_wants_to_stop() -> None:
+    @tool(changes=True)
+    def wait(seconds: int, cancel: Event) -> bool:
+        """Wait."""
+        return cancel.is_set()
+
+    assert wait.changes
+    assert wait.parameters == {
+        "type": "object",
+        "properties": {"seconds": {"type": "integer"}},
+        "required": ["seconds"],
+    }
+    stop = Event()
+    assert wait.run({"seconds": 1}, stop) is False
+    stop.set()
+    assert wait.run({"seconds": 1}, stop) is True
 
 
 def described_parameters(each: Tool) -> tuple[dict[str, str], list[str]]:
@@ -126,9 +155,12 @@ def test_a_declaration_is_openais(tmp_path: Path) -> None:
 
 
 OFFERED = order
-CLASHING = Tool("clock", "Another clock.", {"type": "object"}, lambda arguments: "")
-BAD_SCHEMA = Tool("bad", "A tool with a schema that is none.", {"type": "nonsense"}, lambda arguments: "")
+CLASHING = Tool("clock", "Another clock.", {"type": "object"}, lambda arguments, cancel: "")
+BAD_SCHEMA = Tool("bad", "A tool with a schema that is none.", {"type": "nonsense"}, lambda arguments, cancel: "")
 PAIR = (order, CLASHING)
+NO_NAME = Tool(
+    "two\nlines<|turn>", "A tool with a name that is none.", {"type": "object"}, lambda arguments, cancel: ""
+)
 NO_TOOL = "a string"
 
 
@@ -136,7 +168,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, *values: str) -> tuple[list[str], tup
     points = [EntryPoint(f"t{i}", value, registry.GROUP) for i, value in enumerate(values)]
     monkeypatch.setattr(registry, "entry_points", lambda group: [p for p in points if p.group == group])
     tools, warnings = available(Path())
-    return [each.name for each in tools][4:], warnings
+    return [each.name for each in tools if each.source != "g4local"], warnings
 
 
 def test_other_packages_can_add_tools(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +178,7 @@ def test_other_packages_can_add_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == ["order"] and len(warnings) == 1 and "'clock'" in warnings[0]
 
 
-@pytest.mark.parametrize("name", ["NO_TOOL", "BAD_SCHEMA", "MISSING"])
+@pytest.mark.parametrize("name", ["NO_TOOL", "NO_NAME", "BAD_SCHEMA", "MISSING"])
 def test_a_broken_entry_point_is_a_warning(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setitem(sys.modules, "offering_package", SimpleNamespace(**globals()))
     names, warnings = offer(monkeypatch, f"offering_package:{name}", "no_such_package:tool", "offering_package:OFFERED")

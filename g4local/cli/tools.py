@@ -1,0 +1,209 @@
+"""`g4local tools`: what models can ask for, what it costs to tell them, and whether it may run."""
+
+import json
+from collections.abc import Mapping
+from os import environ
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from g4local.cli import completion, options, output
+from g4local.cli.interrupts import interruptible
+from g4local.core.errors import Cancelled, G4Error, UsageError
+from g4local.core.messages import Json
+from g4local.settings import paths
+from g4local.tools.permissions import Permission
+
+if TYPE_CHECKING:
+    from g4local.tools.tool import Tool
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A tool.", autocompletion=completion.tools)]
+Folder = Annotated[
+    Path, typer.Option("--folder", metavar="DIR", help="What the file tools may see.", exists=True, file_okay=False)
+]
+
+tools = typer.Typer(invoke_without_command=True)
+
+
+@tools.callback()
+def _listed(context: typer.Context) -> None:
+    """List, show, run, allow or deny the tools that models can use."""
+    if context.invoked_subcommand is None:
+        ls()
+
+
+@tools.command()
+def ls(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="Whose tokens to count: what it costs in each prompt to tell it of a tool.",
+            autocompletion=completion.models,
+        ),
+    ] = None,
+    folder: Folder = Path(),
+    as_json: options.AsJson = False,
+) -> None:
+    """List the tools; `--tools` offers all but those that change something, which are named with `--tool`."""
+    known = _known(folder)
+    costs = _costs(model, known) if model is not None else {}
+    if as_json:
+        listed: list[Json] = [_object(tool, folder, costs.get(tool.name)) for tool in known.values()]
+        total: Json = sum(costs.values()) if model is not None else None
+        output.json_line({"schema": "g4local.tools.ls/1", "model": model, "tokens": total, "tools": listed})
+        return
+    rows = [
+        [
+            tool.name,
+            _permission(tool, folder),
+            "changes" if tool.changes else "",
+            *([str(costs[tool.name])] if costs else []),
+            tool.description,
+        ]
+        for tool in known.values()
+    ]
+    output.table(["NAME", "MAY RUN", "", *(["TOKENS"] if costs else []), "DESCRIPTION"], rows)
+    if costs:
+        output.note(f"All of them: {sum(costs.values()):,} tokens of each prompt.")
+
+
+@tools.command()
+def show(name: Name, folder: Folder = Path(), as_json: options.AsJson = False) -> None:
+    """Show what a tool does and takes."""
+    tool = _named(name, folder)
+    if as_json:
+        parameters = cast(Json, tool.parameters)
+        output.json_line({"schema": "g4local.tools.show/1", **_object(tool, folder, None), "parameters": parameters})
+        return
+    output.fields(
+        {
+            "tool": tool.name,
+            "does": tool.description,
+            "may run": _permission(tool, folder),
+            "changes": "something, so it is offered only where it is named" if tool.changes else "nothing",
+            "from": tool.source,
+            **_parameters(tool),
+        }
+    )
+
+
+@tools.command()
+def call(
+    name: Name,
+    arguments: Annotated[str, typer.Argument(metavar="[JSON]", help='An object: {"path": "notes.txt"}')] = "{}",
+    folder: Folder = Path(),
+    as_json: options.AsJson = False,
+) -> None:
+    """Run a tool yourself, as a model would; you are not asked, and rules are for models."""
+    from g4local.chat.calls import outcome
+    from g4local.core.messages import ToolCall
+
+    tool = _named(name, folder)
+    given = ToolCall(name, _arguments(arguments))
+    cancel = Event()
+    with interruptible(cancel):
+        result = outcome(given, [tool], lambda call: True, cancel)
+    if cancel.is_set():
+        raise Cancelled(f"{name} was stopped.")
+    if as_json:
+        told: dict[str, Json] = {"name": name, "arguments": cast(Json, given.arguments)}
+        output.json_line({"schema": "g4local.tools.call/1", **told, "result": result.value, "ok": result.ok})
+        raise typer.Exit(0 if result.ok else G4Error.exit_code)
+    text = result.value if isinstance(result.value, str) else json.dumps(result.value, ensure_ascii=False)
+    if not result.ok:
+        raise G4Error(f"{name}: {text}", f"`g4local tools show {name}` tells what it takes.")
+    output.line(text)
+
+
+@tools.command(name="set")
+def set_(
+    name: Name,
+    permission: Annotated[Permission, typer.Argument(help="Whether models may run it.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="DIR", help="Only there, and below.", exists=True, file_okay=False),
+    ] = None,
+) -> None:
+    """Say whether a tool may run: everywhere, or in a folder. The rules are in a file that `doctor` names."""
+    from g4local.tools import permissions
+
+    _named(name, folder or Path())
+    permissions.remember(paths(environ).permissions, name, permission, folder=folder)
+    output.line(f"{name}: {permission}" + (f" in {folder.absolute()}" if folder else ""))
+
+
+def _known(folder: Path) -> Mapping[str, "Tool"]:
+    from g4local.tools.registry import available
+
+    known, warnings = available(folder)
+    for warning in warnings:
+        output.warning(warning)
+    return {tool.name: tool for tool in known}
+
+
+def _named(name: str, folder: Path) -> "Tool":
+    known = _known(folder)
+    if name not in known:
+        raise UsageError(f"There is no tool {name!r}.", f"Tools: {', '.join(known)}.")
+    return known[name]
+
+
+def _costs(model: str, known: Mapping[str, "Tool"]) -> dict[str, int]:
+    """The tokens of each tool in the model's own vocabulary."""
+    from g4local.chat import toolcosts
+    from g4local.cli.opening import engine
+    from g4local.cli.options import Request
+
+    cancel = Event()
+    with (
+        output.Bar() as bar,
+        interruptible(cancel),
+        engine(Request(model, ctx=256, draft="off", save=False), bar.report, cancel) as opened,
+    ):
+        opened.start(bar.report, cancel)
+        return {
+            name: toolcosts.cost(tool, lambda told: len(opened.tokenize(told, cancel))) for name, tool in known.items()
+        }
+
+
+def _permission(tool: "Tool", folder: Path) -> Permission:
+    from g4local.tools import permissions
+
+    return permissions.read(paths(environ).permissions).permission(tool.name, folder)
+
+
+def _object(tool: "Tool", folder: Path, tokens: int | None) -> dict[str, Json]:
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "permission": _permission(tool, folder),
+        "changes": tool.changes,
+        "source": tool.source,
+        "tokens": tokens,
+    }
+
+
+def _parameters(tool: "Tool") -> dict[str, str]:
+    """What a tool takes, by name, as a person reads it."""
+    properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
+    told: dict[str, str] = {}
+    for name, schema in (properties if isinstance(properties, dict) else {}).items():
+        words = schema if isinstance(schema, dict) else {}
+        may = "" if isinstance(required, list) and name in required else ", may be left out"
+        told[f"  {name}"] = f"{words.get('type', 'any')}{may}. {words.get('description', '')}".rstrip()
+    return told
+
+
+def _arguments(text: str) -> dict[str, Json]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"The arguments are no JSON: {error}.", """Give an object: '{"path": "notes.txt"}'"""
+        ) from error
+    if not isinstance(value, dict):
+        raise UsageError("The arguments are no JSON object.", """They look like '{"path": "notes.txt"}'.""")
+    return value

@@ -1,0 +1,147 @@
+"""`g4local tools`, and what models are offered."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from g4local.cli.opening import offered
+from g4local.cli.options import Request
+from g4local.core.errors import UsageError
+from g4local.tools import permissions
+from tests.cli.conftest import Run
+
+NAMES = ["calculate", "clock", "list_files", "read_file", "search_files", "write_file", "edit_file", "run_shell"]
+
+
+@pytest.fixture(autouse=True)
+def no_rules(environment: dict[str, str]) -> None:
+    """The program's home without rules."""
+    (Path(environment["G4LOCAL_HOME"]) / "permissions.json").unlink(missing_ok=True)
+
+
+def the_object(text: str) -> dict[str, Any]:
+    assert text.count("\n") == 1
+    return dict(json.loads(text))
+
+
+def test_the_tools_are_listed(g4local: Run) -> None:
+    listed = g4local("tools").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["NAME", *NAMES]
+    assert listed[0].split() == ["NAME", "MAY", "RUN", "DESCRIPTION"]
+    said = the_object(g4local("tools", "ls", "--json").stdout)
+    assert list(said) == ["schema", "model", "tokens", "tools"]
+    assert (said["schema"], said["model"], said["tokens"]) == ("g4local.tools.ls/1", None, None)
+    assert [tool["name"] for tool in said["tools"]] == NAMES
+    assert {tool["permission"] for tool in said["tools"]} == {"ask"}
+    assert [tool["name"] for tool in said["tools"] if tool["changes"]] == NAMES[5:]
+
+
+def test_with_a_model_their_tokens_are_told_as_a_prompt_has_them(g4local: Run) -> None:
+    said = the_object(g4local("tools", "ls", "demo", "--json").stdout)
+    costs = {tool["name"]: tool["tokens"] for tool in said["tools"]}
+    assert said["tokens"] == sum(costs.values())
+    schema = the_object(g4local("tools", "show", "clock", "--json").stdout)
+    function = {key: schema[key] for key in ("name", "description", "parameters")}
+    asked = {"messages": [{"role": "user", "content": "hi"}], "enable_thinking": True}
+    lines = [json.dumps(asked), json.dumps({**asked, "tools": [{"type": "function", "function": function}]})]
+    printed = g4local("prompt", "-", "--model", "demo", "--ids", stdin="\n".join(lines)).stdout.splitlines()
+    without, with_it = (len(json.loads(line)["ids"]) for line in printed)
+    assert costs["clock"] == with_it - without > 10
+    assert "tokens of each prompt" in g4local("tools", "ls", "demo").stderr
+
+
+def test_a_tool_is_shown_with_what_it_takes(g4local: Run) -> None:
+    shown = g4local("tools", "show", "edit_file").stdout
+    assert "edit_file" in shown and "old" in shown and "string" in shown and "named" in shown
+    assert list(the_object(g4local("tools", "show", "edit_file", "--json").stdout)) == [
+        "schema", "name", "description", "permission", "changes", "source", "tokens", "parameters",
+    ]  # fmt: skip
+
+
+def test_a_tool_is_run_by_hand(g4local: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("Tea at four.\n")
+    assert g4local("tools", "call", "calculate", '{"expression": "2 + 2"}').stdout == "4\n"
+    assert g4local("tools", "call", "list_files", cwd=tmp_path).stdout == "notes.txt\n"
+    called = g4local("tools", "call", "read_file", '{"path": "notes.txt"}', "--folder", str(tmp_path), "--json")
+    assert the_object(called.stdout) == {
+        "schema": "g4local.tools.call/1",
+        "name": "read_file",
+        "arguments": {"path": "notes.txt"},
+        "result": "Tea at four.\n",
+        "ok": True,
+    }
+    failed = g4local("tools", "call", "read_file", '{"path": "/etc/passwd"}', "--json")
+    assert (failed.returncode, the_object(failed.stdout)["ok"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "teleport"), 2),
+        (("call", "teleport"), 2),
+        (("call", "clock", "{"), 2),
+        (("call", "clock", "[]"), 2),
+        (("call", "clock", "[" * 100_000), 2),
+        (("call", "clock", '{"zone": 7}'), 1),
+        (("call", "clock", '{"place": "here"}'), 1),
+        (("call", "calculate", '{"expression": "1/0"}'), 1),
+        (("set", "teleport", "allow"), 2),
+        (("ls", "nothing-here"), 3),
+    ],
+)
+def test_nonsense_is_one_sentence_and_a_hint(g4local: Run, arguments: tuple[str, ...], code: int) -> None:
+    finished = g4local("tools", *arguments)
+    assert (finished.returncode, finished.stdout) == (code, "")
+    assert [line.split(":")[0] for line in finished.stderr.splitlines()] == ["error", "hint"], finished.stderr
+
+
+def test_a_rule_is_set_and_told(g4local: Run, tmp_path: Path) -> None:
+    assert g4local("tools", "set", "clock", "deny").stdout == "clock: deny\n"
+    assert (
+        g4local("tools", "set", "clock", "allow", "--folder", str(tmp_path)).stdout == f"clock: allow in {tmp_path}\n"
+    )
+    here, elsewhere = (
+        {tool["name"]: tool["permission"] for tool in the_object(said.stdout)["tools"]}
+        for said in (g4local("tools", "ls", "--json", "--folder", str(tmp_path)), g4local("tools", "ls", "--json"))
+    )
+    assert (here["clock"], elsewhere["clock"], here["calculate"]) == ("allow", "deny", "ask")
+    assert g4local("tools", "set", "clock", "perhaps").returncode == 2
+
+
+def test_rules_that_can_not_be_read_are_told(g4local: Run, environment: dict[str, str]) -> None:
+    (Path(environment["G4LOCAL_HOME"]) / "permissions.json").write_text('{"tools": {"clock": "perhaps"}}')
+    for arguments in (("tools", "ls"), ("run", "demo", "hi", "--tools")):
+        finished = g4local(*arguments)
+        assert (finished.returncode, finished.stdout) == (2, "")
+        assert "'perhaps' for clock" in finished.stderr and "Traceback" not in finished.stderr
+
+
+def test_a_tool_s_words_do_not_steer_a_terminal_or_a_script(g4local: Run, tmp_path: Path) -> None:
+    (tmp_path / "evil.txt").write_text("\x1b[2J\x1b]0;title\x07<turn|>[bold]\u202ex")
+    called = g4local("tools", "call", "read_file", '{"path": "evil.txt"}', "--json", cwd=tmp_path)
+    assert "\x1b" not in called.stdout and "\x07" not in called.stdout
+    assert the_object(called.stdout)["result"].startswith("\x1b[2J")
+
+
+def names(request: Request, warnings: list[str] | None = None) -> list[str]:
+    return [tool.name for tool in offered(request, ([] if warnings is None else warnings).append)]
+
+
+def test_all_tools_that_change_nothing_are_offered_and_others_by_name() -> None:
+    assert names(Request("demo")) == []
+    assert names(Request("demo", tools=True)) == NAMES[:5]
+    assert names(Request("demo", tools=True, tool=["run_shell"])) == [*NAMES[:5], "run_shell"]
+    assert names(Request("demo", tool=["run_shell", "clock", "clock"])) == ["clock", "run_shell"]
+    with pytest.raises(UsageError, match="teleport"):
+        names(Request("demo", tool=["teleport"]))
+
+
+def test_a_denied_tool_is_not_offered(own_home: Path) -> None:
+    warnings: list[str] = []
+    permissions.remember(own_home / "permissions.json", "clock", "deny")
+    assert names(Request("demo", tools=True), warnings) == [name for name in NAMES[:5] if name != "clock"]
+    assert not warnings
+    assert names(Request("demo", tool=["clock"]), warnings) == []
+    assert "clock" in warnings[0] and "permissions.json" in warnings[0]

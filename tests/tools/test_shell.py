@@ -1,0 +1,130 @@
+"""Shell commands as real processes: bounded, without secrets, and gone when they are over."""
+
+import os
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, sleep
+
+import pytest
+
+from g4local.tools import shell
+from g4local.tools.tool import ToolError
+
+LONG = 300.0
+
+
+def ran(root: Path, command: str, seconds: float = LONG, cancel: Event | None = None) -> str:
+    return str(shell.shell(root, seconds).run({"command": command}, cancel or Event()))
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is over, after as long as that takes a busy machine."""
+    end = monotonic() + 60
+    while monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        sleep(0.01)
+    return False
+
+
+def written_pid(file: Path) -> int:
+    end = monotonic() + 60
+    while monotonic() < end:
+        if file.exists() and file.read_text().endswith("\n"):
+            return int(file.read_text())
+        sleep(0.01)
+    raise AssertionError(f"nothing wrote {file}")
+
+
+def test_what_it_says_is_told_with_how_it_ended(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("tea")
+    assert ran(tmp_path, "cat notes.txt") == "tea"
+    assert ran(tmp_path, "echo out; echo err >&2; exit 3") == "out\nerr\n[exit code 3]"
+    assert ran(tmp_path, "true") == "[no output]"
+    assert ran(tmp_path, "kill -SEGV $$") == "[ended by SIGSEGV]"
+    assert ran(tmp_path, "no-such-program 2>/dev/null") == "[exit code 127]"
+    assert ran(tmp_path, r"printf '\377\033[2J'") == "\ufffd\x1b[2J"
+
+
+def test_it_runs_in_the_working_folder(tmp_path: Path) -> None:
+    assert Path(ran(tmp_path, "pwd -P")) == tmp_path.resolve()
+
+
+def test_it_finds_no_secret_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "SSH_AUTH_SOCK", "MY_PASSWORD", "G4LOCAL_HOME")
+    for name in secrets:
+        monkeypatch.setenv(name, "hunter2")
+    monkeypatch.setenv("LC_TIME", "C")
+    said = ran(tmp_path, "env")
+    assert "hunter2" not in said
+    names = {line.partition("=")[0] for line in said.splitlines()}
+    assert {"PATH", "LC_TIME", "TERM"} <= names
+    assert not names & set(secrets)
+
+
+def test_it_has_no_terminal_and_no_input(tmp_path: Path) -> None:
+    assert ran(tmp_path, "cat; test -t 0 || test -t 1 || test -t 2 || echo none") == "none"
+    assert ran(tmp_path, "(: < /dev/tty) 2>/dev/null && echo terminal || echo none") == "none"
+
+
+def test_no_descriptor_is_inherited(tmp_path: Path) -> None:
+    secret = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(secret, True)
+    try:
+        assert ran(tmp_path, f"test -e /proc/self/fd/{secret} && echo inherited || echo none") == "none"
+    finally:
+        os.close(secret)
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    said = ran(tmp_path, "echo begun; sh -c 'trap \"\" TERM INT HUP; echo $$ > pid; sleep 1000' & sleep 1000", 1.5)
+    assert said == "begun\n[ended: it took more than 1.5 seconds]"
+    assert gone(written_pid(tmp_path / "pid"))
+
+
+def test_a_wish_to_stop_ends_it_with_all_that_it_started(tmp_path: Path) -> None:
+    cancel = Event()
+    stopper = Thread(target=lambda: (written_pid(tmp_path / "pid"), cancel.set()))
+    stopper.start()
+    with pytest.raises(ToolError, match="stopped by the user"):
+        ran(tmp_path, "sh -c 'trap \"\" TERM INT HUP; echo $$ > pid; sleep 1000' & sleep 1000", cancel=cancel)
+    stopper.join()
+    assert gone(written_pid(tmp_path / "pid"))
+
+
+def test_what_is_left_in_the_background_neither_keeps_it_nor_stays(tmp_path: Path) -> None:
+    assert ran(tmp_path, "sleep 1000 & echo $! > pid; echo done") == "done"
+    assert gone(written_pid(tmp_path / "pid"))
+
+
+def test_a_process_that_leaves_the_group_and_holds_the_output_keeps_nobody(tmp_path: Path) -> None:
+    leave = "import os; os.setsid(); open('pid', 'w').write(f'{os.getpid()}\\n'); os.execvp('sleep', ['sleep', '1000'])"
+    said = ran(tmp_path, f'python3 -c "{leave}" & while ! test -s pid; do sleep 0.01; done; echo done')
+    assert said == "done"
+    os.kill(written_pid(tmp_path / "pid"), 9)
+
+
+def test_a_long_output_is_cut_in_the_middle(tmp_path: Path) -> None:
+    said = ran(tmp_path, "echo begin; head -c 100000 /dev/zero | tr '\\0' x; echo; echo end")
+    assert said.startswith("begin\nxxx") and said.endswith("xxx\nend")
+    assert "\n[cut: 83,627 bytes]\n" in said
+    assert len(said) < shell.MOST_TOLD + 50
+
+
+def test_a_flood_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "MOST_SAID", 1_000_000)
+    said = ran(tmp_path, "yes")
+    assert said.endswith("[ended: it said more than 1,000,000 bytes]")
+    assert len(said) < shell.MOST_TOLD + 200
+
+
+def test_what_can_not_be_run_is_told(tmp_path: Path) -> None:
+    for command, word in (("echo \0", "NUL"), (": " + "x" * 3_000_000, "can't be run")):
+        with pytest.raises(ToolError, match=word):
+            ran(tmp_path, command)
+    with pytest.raises(ToolError, match="can't be run"):
+        ran(tmp_path / "gone", "true")
