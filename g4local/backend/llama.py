@@ -63,7 +63,7 @@ class LlamaEngine:
             self._drafter = self._closing.enter_context(drafting.opened(choice, options, fit, target, stop))
             self._draft_cost = drafting.cost(choice, head.model)
             folder = options.snapshots
-            place = None if folder is None else Place(folder, options.snapshot_bytes, fit.copy_bytes)
+            place = None if folder is None else Place(folder, options.snapshot_bytes, fit.copy_bytes, options.path)
             self._states = Resumption(
                 self._cache, llama.llama_n_ctx(self._context), place, lambda: fingerprint.key(options, head, fit)
             )

@@ -23,6 +23,7 @@ from g4local.cli.prompt import prompt
 from g4local.cli.pull import pull
 from g4local.cli.quantize import quantize
 from g4local.cli.quants import quants
+from g4local.cli.removal import prune, rm
 from g4local.cli.run import run
 from g4local.cli.sessions import sessions
 from g4local.cli.show import show
@@ -45,6 +46,8 @@ app = typer.Typer(
 for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
 app.command("import")(import_)
+for command in (rm, prune):
+    app.command()(command)
 app.add_typer(sessions, name="sessions")
 app.add_typer(tools, name="tools")
 

@@ -87,8 +87,10 @@ def _folders(places: Paths) -> dict[str, Json]:
 
 
 def _sizes(folder: Path) -> Iterator[int]:
-    """The bytes of each file in a folder; those that vanish meanwhile left out."""
-    for path in folder.rglob("*"):
+    """The bytes of each snapshot below a folder; those that vanish meanwhile left out."""
+    from g4local.backend.state.snapshots import SUFFIX
+
+    for path in folder.rglob(f"*{SUFFIX}"):
         with suppress(OSError):
             if path.is_file():
                 yield path.stat().st_size

@@ -272,8 +272,10 @@ def rm(
 
 def _remove_snapshots() -> list[int]:
     """Remove all snapshots; their sizes."""
+    from g4local.backend.state.snapshots import SUFFIX
+
     folder = paths(environ).snapshots
-    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    sizes = [path.stat().st_size for path in folder.rglob(f"*{SUFFIX}") if path.is_file()]
     shutil.rmtree(folder, ignore_errors=True)
     return sizes
 

@@ -71,7 +71,8 @@ def ask(engine: LlamaEngine, prompt: list[Segment], sampling: Sampling = GREEDY)
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """The snapshots and their halves, without the notes of which model they are of."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "model.json")
 
 
 def test_a_new_engine_processes_only_what_is_new(demo: Path, load: Loader, folder: Path) -> None:

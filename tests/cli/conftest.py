@@ -41,6 +41,24 @@ def g4local(environment: dict[str, str]) -> Run:
 
 
 @pytest.fixture
+def own(environment: dict[str, str], own_home: Path) -> Run:
+    """Runs the command line in a home of the test's own."""
+
+    def run(*arguments: str) -> Finished:
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={**environment, "G4LOCAL_HOME": str(own_home / "home")},
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
 def started(environment: dict[str, str]) -> Callable[[Sequence[str]], subprocess.Popen[str]]:
     """Starts the command line with pipes and leaves it running; ended by the test or after it."""
     running: list[subprocess.Popen[str]] = []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from g4local.backend.state.snapshots import SUFFIX
 from g4local.core.errors import UsageError
 from g4local.settings import SNAPSHOT_BYTES, paths, snapshot_bytes
 from tests.backend.prompts import words
@@ -14,7 +15,7 @@ QUESTION = ("run", "demo", "--json", "--seed", "1", "-n", "4", f"What is this? {
 
 
 def kept(environment: dict[str, str]) -> list[Path]:
-    return [path for path in paths(environment).snapshots.rglob("*") if path.is_file()]
+    return [path for path in paths(environment).snapshots.rglob(f"*{SUFFIX}") if path.is_file()]
 
 
 def test_a_question_asked_again_is_not_read_again_unless_nothing_is_to_be_kept(
@@ -34,7 +35,7 @@ def test_a_question_asked_again_is_not_read_again_unless_nothing_is_to_be_kept(
     assert told["snapshots_bytes"] == sum(path.stat().st_size for path in kept(environment))
 
     g4local("sessions", "rm", first["session"])
-    assert not kept(environment), "they hold what was said in it"
+    assert not paths(environment).snapshots.exists(), "they hold what was said in it"
 
 
 def test_the_budget_is_a_number_of_bytes() -> None:

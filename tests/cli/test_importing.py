@@ -2,38 +2,14 @@
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.cli.conftest import PROGRAM, Finished, Run
+from tests.cli.conftest import Run
 from tests.cli.test_commands import DEMO, told
 from tests.families import Family
 
-Own = Callable[..., Finished]
 
-
-@pytest.fixture
-def own(environment: dict[str, str], own_home: Path) -> Own:
-    """Runs the command line in a home of the test's own."""
-
-    def run(*arguments: str) -> Finished:
-        return subprocess.run(
-            [*PROGRAM, *arguments],
-            input="",
-            capture_output=True,
-            text=True,
-            env={**environment, "G4LOCAL_HOME": str(own_home / "home")},
-            timeout=120,
-            check=False,
-        )
-
-    return run
-
-
-def test_a_model_of_one_s_own_is_imported_listed_and_run(g4local: Run, own: Own, own_home: Path) -> None:
+def test_a_model_of_one_s_own_is_imported_listed_and_run(g4local: Run, own: Run, own_home: Path) -> None:
     made = own_home / "some where" / "demo-model.gguf"
     made.parent.mkdir()
     assert g4local("convert", str(DEMO), "-o", str(made), "--quant", "Q8_0").returncode == 0
@@ -45,7 +21,7 @@ def test_a_model_of_one_s_own_is_imported_listed_and_run(g4local: Run, own: Own,
     assert own("run", "mine", "hello", "-n", "3", "--temp", "0", "--no-save").returncode == 6
 
 
-def test_a_script_gets_one_object(own: Own, family: Family) -> None:
+def test_a_script_gets_one_object(own: Run, family: Family) -> None:
     done = own("import", str(family.model), "--json")
     assert done.returncode == 0 and done.stderr == ""
     result = json.loads(done.stdout)
@@ -58,12 +34,12 @@ def test_a_script_gets_one_object(own: Own, family: Family) -> None:
     assert result["files"][0]["source"] == str(family.model)
 
 
-def test_towers_for_no_model_here_are_told_so(own: Own, family: Family) -> None:
+def test_towers_for_no_model_here_are_told_so(own: Run, family: Family) -> None:
     done = own("import", str(family.towers), "--copy")
     assert "is a copy of" in done.stderr and "towers for no model that is here" in done.stderr
 
 
-def test_what_makes_no_sense_is_one_sentence(own: Own, family: Family, own_home: Path) -> None:
+def test_what_makes_no_sense_is_one_sentence(own: Run, family: Family, own_home: Path) -> None:
     model = str(family.model)
     assert "two ways" in told(own("import", model, "--copy", "--move"), 2)
     assert "is a folder" in told(own("import", str(DEMO)), 2)

@@ -33,6 +33,8 @@ class Place:
     """Bytes on the disk, of all models."""
     copy_bytes: int
     """Most bytes that one state may take in memory while it is written or read."""
+    model: Path
+    """The GGUF that the states are of."""
 
 
 class Resumption:
@@ -127,7 +129,7 @@ class Resumption:
 
     def _shelf_of(self, place: Place) -> Shelf:
         if self._shelf is None:
-            self._shelf = Shelf(place.folder, self._key(), place.budget)
+            self._shelf = Shelf(place.folder, self._key(), place.budget, place.model)
         return self._shelf
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from g4local.backend.state import snapshots
+from g4local.backend.state import owners, snapshots
 from g4local.backend.state.snapshots import SUFFIX, Damaged, Head, State
 from g4local.core.progress import Progress, Report
 
@@ -48,8 +48,8 @@ class Loaded:
 class Shelf:
     """The snapshots of one key; several processes may share the folder."""
 
-    def __init__(self, folder: Path, key: str, budget: int) -> None:
-        """`budget`: bytes of the snapshots of all keys."""
+    def __init__(self, folder: Path, key: str, budget: int, model: Path | None = None) -> None:
+        """`budget`: bytes of the snapshots of all keys; `model` is noted beside the snapshots, where it is given."""
         self.complaints: list[str] = []
         """What was wrong with snapshots, one sentence each; the caller takes them out."""
         self.key = key
@@ -57,6 +57,7 @@ class Shelf:
         self._root = folder
         self._folder = folder / key[:16]
         self._budget = budget
+        self._model = model
 
     def find(self, prompt: Sequence[int], context: int, most: int) -> Find | None:
         """What gives the longest beginning of the prompt and fits the context, in states of at most `most` bytes."""
@@ -111,6 +112,8 @@ class Shelf:
                 snapshots.write(self._folder, head, state, logits)
             else:
                 return
+            if self._model:
+                owners.note(self._folder, self._model)
             if head.kind == "whole":
                 for other in self._superseded(head):
                     other.unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""`g4local rm` and `g4local prune`: what leaves this disk is shown, asked for, and told."""
+
+from collections.abc import Sequence
+from os import environ
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g4local.cli import asking, completion, options, output
+from g4local.core.errors import G4Error, UsageError
+from g4local.core.messages import Json
+from g4local.settings import paths
+
+if TYPE_CHECKING:
+    from g4local.removing import Leaving
+
+RM_SCHEMA = "g4local.rm/1"
+"""The name and version of the object that `rm --json` prints."""
+PRUNE_SCHEMA = "g4local.prune/1"
+"""The same of `prune --json`."""
+
+_KINDS = {"mmproj": "towers", "part": "half a file"}
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")]
+
+
+def rm(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL", help="A name that `ls` shows, or a file there.", autocompletion=completion.models
+        ),
+    ],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Remove models, with what belongs to them and to no other model here.
+
+    Of a model that was linked to, the link is removed, and never the file that it leads to.
+    """
+    from g4local import removing
+
+    going = removing.models(models, paths(environ))
+    _carry_out(going, RM_SCHEMA, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+def prune(yes: Yes = False, dry_run: DryRun = False, as_json: options.AsJson = False) -> None:
+    """Remove what nothing uses: halves of downloads, snapshots of models that are gone, orphaned towers and drafters.
+
+    A download that was stopped begins anew after that.
+    """
+    from g4local import removing
+
+    places = paths(environ)
+    going = removing.unused(places)
+    _carry_out(going, PRUNE_SCHEMA, yes=yes, dry_run=dry_run, as_json=as_json)
+    if not as_json:
+        for link in removing.nowhere(places):
+            output.note(f"{link} leads to a file that is not there now; `g4local rm {link.stem}` removes the link.")
+
+
+def _carry_out(going: Sequence["Leaving"], schema: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    from g4local import removing
+
+    total = output.human_bytes(sum(each.nbytes for each in going))
+    if not (dry_run or yes or not going) and not _is_wanted(going, total):
+        output.note("Nothing was removed.")
+        raise typer.Exit(G4Error.exit_code)
+    gone = list(going) if dry_run else [each for each in going if removing.remove(each)]
+    if as_json:
+        removed: dict[str, Json] = {"removed": list[Json](map(_object, gone)), "dry_run": dry_run}
+        output.json_line({"schema": schema, **removed, "bytes": sum(each.nbytes for each in gone)})
+        return
+    for each in gone:
+        output.line(f"{'would remove' if dry_run else 'removed'} {each.path}  {_about(each)}")
+    output.note(_summary(len(gone), total, dry_run=dry_run))
+
+
+def _is_wanted(going: Sequence["Leaving"], total: str) -> bool:
+    """Whether the person says yes to all of it; UsageError where nobody can be asked."""
+    if not asking.can_ask():
+        raise UsageError("Nobody can be asked whether this may be removed.", "--yes removes it, --dry-run shows it.")
+    for each in going:
+        output.note(f"{each.path}  {_about(each)}")
+    answer = asking.reply(f"Remove {'it' if len(going) == 1 else 'these'} ({total})? [y]es, [n]o: ", Event())
+    return answer.lower() in ("y", "yes")
+
+
+def _about(leaving: "Leaving") -> str:
+    kind = _KINDS.get(leaving.kind, leaving.kind)
+    return f"{kind}, {output.human_bytes(leaving.nbytes)}, {leaving.why}"
+
+
+def _summary(count: int, total: str, *, dry_run: bool) -> str:
+    if not count:
+        return "There is nothing that nothing uses."
+    return f"{total} would be free." if dry_run else f"{total} are free now."
+
+
+def _object(leaving: "Leaving") -> dict[str, Json]:
+    return {"path": str(leaving.path), "kind": leaving.kind, "bytes": leaving.nbytes, "why": leaving.why}

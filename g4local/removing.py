@@ -1,0 +1,237 @@
+"""What leaves this disk: models with what belongs to them alone, and what nothing uses any more.
+
+A link is removed and never followed, so that a file that belongs elsewhere stays as it is.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from g4local import library, naming, receipts, sidecars
+from g4local.backend.state import owners, snapshots
+from g4local.catalog import Kind
+from g4local.core import split
+from g4local.core.errors import G4Error, UsageError, reason
+from g4local.settings import Paths
+from g4local.sidecars import Part
+
+_RECEIPT = ".receipt.json"
+_PID = re.compile(r"\.(\d{1,10})\.part")
+"""The end of a small file that is written by the process of that number."""
+_XET = re.compile(r".+\.[0-9a-f]{16}\.xet")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A file or folder that is to be removed."""
+
+    path: Path
+    kind: Kind | Literal["receipt", "part", "snapshots"]
+    nbytes: int
+    """What the disk gets back: nothing for a link, and for a file that has a second name elsewhere."""
+    why: str
+
+
+def models(names: Sequence[str], paths: Paths) -> list[Leaving]:
+    """What goes with models: their files and receipts, and the sidecars that fit no other model here.
+
+    Where a file beside them can't be read, sidecars stay: they may be its own. ModelNotFound, and UsageError for a
+    model that does not lie in the models folder.
+    """
+    firsts = list(dict.fromkeys(_first(name, paths) for name in names))
+    files = [file for first in firsts for file in _files(first)]
+    going = [_leaving(file, _kind(file), "was named") for file in files]
+    parts = list(sidecars.readable(firsts))
+    staying = _whole(paths.models, without=files)
+    if staying is not None:
+        going += [
+            _leaving(file, part.kind, "fits no other model here")
+            for part in staying
+            if part.kind != "model" and any(part.fits(model) for model in parts) and not _is_used(part, staying)
+            for file in reversed(part.files)
+        ]
+    return [*going, *_receipts(going)]
+
+
+def unused(paths: Paths) -> list[Leaving]:
+    """What nothing uses: halves of downloads and conversions, snapshots of models that are gone, orphans."""
+    staying = _whole(paths.models, without=()) or []
+    orphans = [
+        _leaving(file, part.kind, "fits no model here")
+        for part in staying
+        if part.kind != "model" and not _is_used(part, staying)
+        for file in reversed(part.files)
+    ]
+    alone = [
+        _leaving(path, "receipt", "its model is gone")
+        for path in sorted(paths.models.glob(f"*{_RECEIPT}"))
+        if not os.path.lexists(path.with_name(path.name.removesuffix(_RECEIPT) + ".gguf"))
+    ]
+    return [*_halves(paths), *_forgotten(paths), *orphans, *alone]
+
+
+def nowhere(paths: Paths) -> list[Path]:
+    """Links in the models folder to files that are gone, or on a disk that is not there now."""
+    return [path for path in sorted(paths.models.glob("*.gguf")) if path.is_symlink() and not path.exists()]
+
+
+def remove(leaving: Leaving) -> bool:
+    """Remove it; False for a half that somebody writes after all. G4Error when that can't be."""
+    path = leaving.path
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif leaving.kind == "part":
+            return _remove_part(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise G4Error(f"{path} can't be removed: {reason(error)}.", "Check your rights there.") from error
+    return True
+
+
+def _first(name: str, paths: Paths) -> Path:
+    """The file in the models folder that a name means, links that lead nowhere included."""
+    if name == library.DEMO:
+        raise UsageError(
+            "The demo model is built in and can't be removed.", "Name another one; `g4local ls` lists them."
+        )
+    for path in sorted(paths.models.glob("*.gguf")):
+        if name in (path.stem, path.name) and not path.is_dir():
+            return _of_all(path)
+    if pulled := naming.pulled(name, paths.models):
+        return pulled
+    found = library.find(name, paths)
+    inside = paths.models / found.path.name
+    if found.kind == "gguf" and found.path.parent.resolve() == paths.models.resolve() and os.path.lexists(inside):
+        return _of_all(inside)
+    raise UsageError(
+        f"{found.path} does not lie in the models folder.", "Delete it yourself; g4local removes only what it keeps."
+    )
+
+
+def _of_all(path: Path) -> Path:
+    """The first of a GGUF's files, if it is there."""
+    part = split.part(path.name)
+    first = path.with_name(part.name(1)) if part else path
+    return first if os.path.lexists(first) else path
+
+
+def _files(first: Path) -> list[Path]:
+    """All files of a GGUF that are there, the first one last: as long as it is there, the rest is found again."""
+    part = split.part(first.name)
+    names = [part.name(number) for number in range(part.count, 0, -1)] if part else [first.name]
+    return [path for name in names if os.path.lexists(path := first.with_name(name))]
+
+
+def _whole(folder: Path, without: Sequence[Path]) -> list[Part] | None:
+    """The GGUFs of the family in a folder; None where one can't be read, which may be anything."""
+    from g4convert import gguf, shards
+
+    found = []
+    for path in sorted(folder.glob("*.gguf")):
+        if path in without or shards.is_later(path) or path.is_dir():
+            continue
+        try:
+            found.append(sidecars.read(path))
+        except G4Error:
+            try:
+                gguf.read(path, 0)  # of another family
+            except G4Error:
+                return None
+    return found
+
+
+def _is_used(part: Part, among: Sequence[Part]) -> bool:
+    return any(part.fits(model) for model in among if model.kind == "model")
+
+
+def _kind(file: Path) -> Kind:
+    from g4convert.gguf import architecture
+
+    return sidecars.KINDS.get(architecture(file), "model")
+
+
+def _receipts(going: Sequence[Leaving]) -> Iterator[Leaving]:
+    for each in going:
+        if os.path.lexists(path := receipts.place(each.path)):
+            yield _leaving(path, "receipt", "goes with its model")
+
+
+def _halves(paths: Paths) -> Iterator[Leaving]:
+    """What downloads, conversions and writers of small files left behind that were killed."""
+    folders = (paths.models, paths.converted, paths.cache)
+    found = [path for folder in folders for path in sorted(folder.glob("*.part"))]
+    for path in [*found, *sorted(paths.checkpoints.rglob("*.part"))]:
+        if path.is_file() and not path.is_symlink() and not _is_alive(path):
+            yield _leaving(path, "part", "what wrote it was killed")
+    for path in sorted(paths.models.glob("*.xet")):
+        if _XET.fullmatch(path.name) and path.is_dir() and not _is_alive(path.with_suffix(".part")):
+            yield Leaving(path, "part", sum(_nbytes(each) for each in path.rglob("*")), "what wrote it was killed")
+    for folder in sorted(paths.snapshots.glob("*/")):
+        yield from (_leaving(path, "part", "what wrote it was killed") for path in snapshots.abandoned(folder))
+
+
+def _forgotten(paths: Paths) -> Iterator[Leaving]:
+    """Folders of snapshots whose model is gone."""
+    known = [path for folder in (paths.models, paths.converted) for path in folder.glob("*.gguf")]
+    for folder in owners.without_owner(paths.snapshots, known):
+        yield Leaving(folder, "snapshots", sum(map(_nbytes, folder.iterdir())), "their model is gone")
+
+
+def _is_alive(part: Path) -> bool:
+    """Whether a process writes it just now: it holds a lock, or has the number that the file's name ends in."""
+    if numbered := _PID.search(part.name):
+        try:
+            os.kill(int(numbered[1]), 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            pass
+        return True
+    try:
+        with part.open("rb") as file:
+            return not _locked(file.fileno())
+    except OSError:
+        return False
+
+
+def _remove_part(path: Path) -> bool:
+    """Remove a half while nobody else can lock it."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if not _locked(descriptor):
+                return False
+            path.unlink()
+        finally:
+            os.close(descriptor)
+    return True
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the lock could be had."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
+
+
+def _leaving(path: Path, kind: Kind | Literal["receipt", "part"], why: str) -> Leaving:
+    return Leaving(path, kind, _nbytes(path), f"{why}: only the link goes" if path.is_symlink() else why)
+
+
+def _nbytes(path: Path) -> int:
+    with suppress(OSError):
+        stat = path.lstat()
+        return stat.st_size if stat.st_nlink == 1 and not path.is_symlink() and not path.is_dir() else 0
+    return 0
