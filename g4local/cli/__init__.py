@@ -28,6 +28,7 @@ from g4local.cli.run import run
 from g4local.cli.sessions import sessions
 from g4local.cli.show import show
 from g4local.cli.tools import tools
+from g4local.cli.verify import verify
 from g4local.core.errors import Cancelled, G4Error
 
 _EPILOG = (
@@ -46,7 +47,7 @@ app = typer.Typer(
 for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
 app.command("import")(import_)
-for command in (rm, prune):
+for command in (rm, prune, verify):
     app.command()(command)
 app.add_typer(sessions, name="sessions")
 app.add_typer(tools, name="tools")

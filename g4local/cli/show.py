@@ -31,9 +31,6 @@ _NUMBERS = (
 )
 """Keys of an architecture that are shown where a file has them."""
 _MADE = "g4local."
-_SIGN_OF_THE_NEW_TEMPLATE = "preserve_thinking"
-"""A variable that Google's templates have since 2026-07-09; llama.cpp's sign of age, a comment on OpenAI's chat
-completions, is in those of April 2026 already."""
 _HASHES = {"index_sha256": "index", "header_sha256": "header"}
 _DIGITS = 16
 """Of a hash that are shown to a person; `--json` has all."""
@@ -135,9 +132,10 @@ def _guidance(file: "Gguf") -> dict[str, str]:
 
 def _template(file: "Gguf") -> dict[str, str]:
     """How old the chat template in the file is, which is never used."""
-    template = str(_value(file, "tokenizer.chat_template") or "")
-    is_old = bool(template.strip()) and _SIGN_OF_THE_NEW_TEMPLATE not in template
-    return {"chat template": "an old one; Google's of July 2026 is used instead"} if is_old else {}
+    from g4local import templates
+
+    said = templates.told(str(_value(file, "tokenizer.chat_template") or ""))
+    return {"chat template": f"the file {said}"} if said else {}
 
 
 def _making(file: "Gguf") -> Iterator[tuple[str, str, str, str]]:
