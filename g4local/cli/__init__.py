@@ -19,6 +19,7 @@ from g4local.cli.fit import fit
 from g4local.cli.importing import import_
 from g4local.cli.measure import compare, imatrix
 from g4local.cli.models import ls
+from g4local.cli.packing import pack, unpack
 from g4local.cli.prompt import prompt
 from g4local.cli.pull import pull
 from g4local.cli.quantize import quantize
@@ -47,7 +48,7 @@ app = typer.Typer(
 for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
 app.command("import")(import_)
-for command in (rm, prune, verify):
+for command in (rm, prune, verify, pack, unpack):
     app.command()(command)
 app.add_typer(sessions, name="sessions")
 app.add_typer(tools, name="tools")
