@@ -15,6 +15,7 @@ from g4local.cli.bench import bench
 from g4local.cli.chat import chat
 from g4local.cli.convert import convert
 from g4local.cli.doctor import doctor
+from g4local.cli.du import du
 from g4local.cli.fit import fit
 from g4local.cli.importing import import_
 from g4local.cli.measure import compare, imatrix
@@ -48,7 +49,7 @@ app = typer.Typer(
 for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command(epilog=_EPILOG if command is run else None)(command)
 app.command("import")(import_)
-for command in (rm, prune, verify, pack, unpack):
+for command in (rm, prune, verify, pack, unpack, du):
     app.command()(command)
 app.add_typer(sessions, name="sessions")
 app.add_typer(tools, name="tools")
