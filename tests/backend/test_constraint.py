@@ -177,6 +177,21 @@ def test_a_model_without_the_tokens_of_channels_and_calls_can_be_constrained(dem
     assert completion(said).reason == "stop" and re.fullmatch("[0-9]{2}", text(said))
 
 
+@pytest.mark.parametrize(("kind", "form"), [("regex", "(ab){600}"), ("lark", 'start: "ab"{600}')])
+def test_a_form_that_repeats_itself_is_said_to_its_end(engine: LlamaEngine, kind: str, form: str) -> None:
+    asked, end = said(engine, constrained(kind, form), most=1500)
+    assert (end.reason, asked) == ("stop", "ab" * 600)
+
+
+def test_what_the_model_repeats_in_a_form_without_end_is_a_loop(engine: LlamaEngine) -> None:
+    banned = set(range(engine.info.vocab_size)) - {engine.tokenize([Segment(each)])[0] for each in "a,x"}
+    engine._vocabulary.suppressed = lambda: banned  # type: ignore[method-assign]
+    repeated, end = said(engine, constrained("regex", "([ab],xx){1000,}"), GREEDY, most=1900)
+    assert end.reason == "loop" and len(repeated) < 1800
+    repeated, end = said(engine, constrained("regex", "(a,xx){1000,}"), GREEDY, most=600)
+    assert end.reason == "length"
+
+
 def test_a_grammar_of_llama_cpp_is_understood() -> None:
     assert grammar.lark('start: "a"\n') == Constraint("lark", 'start: "a"\n')
     translated = grammar.lark('root ::= item ", " item\nitem ::= "a" | "b"\n')

@@ -58,6 +58,11 @@ class Matcher:
         """Whether the text may end here."""
         return self._matcher.is_accepting()
 
+    def asks_for(self, text: bytes) -> bool:
+        """Whether the text must go on with these bytes, whoever says it."""
+        forced: bytes = self._matcher.compute_ff_bytes()
+        return forced.startswith(text)
+
     def allows(self, token: int) -> bool:
         """Whether the token may come next."""
         return self._matcher.validate_tokens([token]) == 1

@@ -63,9 +63,15 @@ class Guide:
         if self._answer is None and self._guidance.answer:
             self._answer = self._grammars.matcher(self._guidance.answer)
         token = self._forced.popleft() if self._forced else self._picked(context, row)
+        self._look(token)
         self._take(token)
-        self.loops = self._guard is not None and self._guard.feed(token)
         return token
+
+    def _look(self, token: int) -> None:
+        """Let the guard see a token that comes next; what only the form asks for is no loop of the model's."""
+        matcher = self._matcher
+        if self._guard and not (matcher and matcher.asks_for(self._vocabulary.piece(token))):
+            self.loops = self._guard.feed(token)
 
     def _picked(self, context: int, row: int) -> int:
         if not self._is_held:
