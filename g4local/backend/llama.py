@@ -30,6 +30,9 @@ from g4local.core.prompt import Segment
 
 _SHORTER = "Load the model with a larger context (--ctx), begin anew, or make room in a chat (/compact)."
 
+NO_GPU = "llama.cpp has found no GPU here, so --gpu-layers changes nothing."
+"""A warning for who asks for something that this machine has not."""
+
 LONG_SECONDS = 20.0
 """A prompt that took so long is worth a snapshot before its answer is said."""
 
@@ -46,7 +49,8 @@ class LlamaEngine:
             loading.check(options)
             head = header.read(options.path)
             prepare(head.model.shape.vocab_size)
-            choice, fit = drafting.settle(options, head.model, loading.resources())
+            there = loading.resources()
+            choice, fit = drafting.settle(options, head.model, there)
             model = loading.load(options, head, fit, stop, report)
             self._closing.callback(llama.llama_model_free, model)
             self._vocabulary = Vocabulary(model)
@@ -79,7 +83,7 @@ class LlamaEngine:
             end_tokens=self._vocabulary.end_tokens,
             per_layer_embeddings=head.model.shape.per_layer_width > 0,
             template=head.template,
-            warnings=(choice.warning,) if choice.warning else (),
+            warnings=tuple(filter(None, (choice.warning, NO_GPU if options.gpu_layers and not there.gpus else ""))),
         )
 
     def close(self) -> None:

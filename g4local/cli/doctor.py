@@ -15,14 +15,14 @@ from g4local import __version__
 from g4local.cli import options, output
 from g4local.core.errors import EngineError
 from g4local.core.messages import Json
-from g4local.settings import Paths, paths
+from g4local.settings import Paths, paths, snapshot_bytes
 
 SCHEMA = "g4local.doctor/1"
 """The name and version of the object that --json prints."""
 
 _WIDEST = 100
 _LABELS = {"extra_buffers": "start probe", "llama_cpp": "llama.cpp", "memory_bytes": "memory"}
-_LEFT_OUT = ("available_memory_bytes", "free_disk_bytes", "snapshot_files", "snapshots_bytes")
+_LEFT_OUT = ("available_memory_bytes", "free_disk_bytes", "snapshot_files", "snapshots_bytes", "snapshots_limit_bytes")
 """Values that are told behind others."""
 
 
@@ -82,6 +82,7 @@ def _folders(places: Paths) -> dict[str, Json]:
         **{name: str(getattr(places, name)) for name in names},
         "snapshot_files": len(snapshots),
         "snapshots_bytes": sum(snapshots),
+        "snapshots_limit_bytes": snapshot_bytes(environ),
         "free_disk_bytes": {name: _free(getattr(places, name)) for name in names},
     }
 
@@ -126,7 +127,8 @@ def _text(name: str, value: Json, checks: dict[str, Json]) -> str:
             return f"{_bytes(value)}, {_bytes(checks['available_memory_bytes'])} of it free for models"
         case "snapshots", str():
             files, nbytes = checks["snapshot_files"], checks["snapshots_bytes"]
-            return f"{value} ({files} files, {_bytes(nbytes)}; {_bytes(free[name])} free)"
+            limit = _bytes(checks["snapshots_limit_bytes"])
+            return f"{value} ({files} files, {_bytes(nbytes)} of {limit} at most; {_bytes(free[name])} free)"
         case _, str() if name in free:
             return f"{value} ({_bytes(free[name])} free)"
         case _:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from g4local.backend.fit import fitting, memory
 from g4local.backend.fit.fitting import Resources
 from g4local.backend.fit.memory import Placement
-from g4local.backend.llama import LlamaEngine
+from g4local.backend.llama import NO_GPU, LlamaEngine
 from g4local.backend.llamacpp import nextn
 from g4local.backend.model import loading
 from g4local.core.errors import DoesNotFit, EngineError
@@ -154,3 +154,12 @@ def test_a_model_that_gets_no_memory_is_not_called_damaged(
     monkeypatch.setattr(type(loading.listen()), "complaint", lambda log: complaint)
     with pytest.raises(DoesNotFit, match=f"too little memory for .*: {complaint}"):
         load(tiny("dense"))
+
+
+@pytest.mark.parametrize(("wanted", "is_told"), [(None, False), (0, False), (7, True), (-1, True)])
+def test_layers_for_a_gpu_that_is_not_there_are_told(
+    wanted: int | None, is_told: bool, demo: Path, load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "resources", lambda: Resources(None))
+    warnings = load(demo, gpu_layers=wanted).info.warnings
+    assert [warning for warning in warnings if "no GPU" in warning] == [NO_GPU] * is_told

@@ -31,6 +31,7 @@ def test_a_question_asked_again_is_not_read_again_unless_nothing_is_to_be_kept(
 
     told = json.loads(g4local("doctor", "--json").stdout)
     assert told["snapshots"] == str(paths(environment).snapshots)
+    assert told["snapshots_limit_bytes"] == SNAPSHOT_BYTES
     assert told["snapshot_files"] == len(kept(environment)) > 0
     assert told["snapshots_bytes"] == sum(path.stat().st_size for path in kept(environment))
 
