@@ -126,17 +126,31 @@ def gguf(
     return target
 
 
-def drafter(model: Path) -> Path | None:
+def drafter(model: Path, warn: Callable[[str], None]) -> Path | None:
     """The GGUF of an assistant that lies beside a model and is made for one of its width and vocabulary.
 
-    The smallest where there are some; None without any.
+    The smallest where there are some; None without any. Why the only one there is of no use is a warning, but for one
+    that another model there may be the right one for.
     """
-    if not sidecars.candidates(model.parent, "drafter"):
+    drafters = sidecars.candidates(model.parent, "drafter")
+    if not drafters:
         return None
-    with suppress(G4Error):  # a file that can't be read is told of when it is loaded
-        found = sidecars.beside(sidecars.read(model), "drafter")
-        return found[0].path if found else None
+    with suppress(G4Error):  # a model that can't be read is told of when it is loaded
+        if found := sidecars.beside(sidecars.read(model), "drafter"):
+            return found[0].path
+        if complaint := _complaint(drafters, is_theirs=len(sidecars.candidates(model.parent, "model")) == 1):
+            warn(f"The assistant beside the model is not used: {complaint}.")
     return None
+
+
+def _complaint(drafters: Sequence[Path], *, is_theirs: bool) -> str:
+    """Why none of the assistants is of use: one is damaged, or made for another model where there is only this one."""
+    for path in drafters:
+        try:
+            sidecars.read(path)
+        except G4Error as error:
+            return error.message.removesuffix(".")
+    return f"{drafters[0].name} is made for another one" if is_theirs else ""
 
 
 @contextmanager

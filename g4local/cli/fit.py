@@ -32,7 +32,7 @@ def fit(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="As for run, or e2b, e4b, 12b, 26b-a4b, 31b, which need no file; without it, all of these.",
             autocompletion=completion.models_and_sizes,
         ),
@@ -113,7 +113,7 @@ def _gguf(path: Path, name: str) -> "Candidate":
 
     files = shards.read(path, MOST_LAYERS)
     whole = replace(files[0], tensors=tuple(tensor for file in files for tensor in file.tensors))
-    drafter = library.drafter(path)
+    drafter = library.drafter(path, output.warning)
     nbytes = sum(tensor.nbytes for tensor in gguf.read(drafter, 0).tensors) if drafter else 0
     return replace(planner.of_gguf(whole, name, recipe_of(files)), drafter=nbytes)
 

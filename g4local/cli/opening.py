@@ -45,7 +45,7 @@ def conversation(
         options = _options(request, raw=raw)
         scope = Scope(paths(environ).permissions, request.folder, lambda: recording.session if recording else None)
         approval = Approval(scope, everything=request.yes, announced=announced, warn=warn, cancel=cancel)
-        with engine(replace(request, snapshots=request.snapshots and not raw), report, cancel) as model:
+        with engine(replace(request, snapshots=request.snapshots and not raw), report, cancel, warn) as model:
             if recording:
                 recording.settings.update(keeping.settings(request, model.path))
             talk = Conversation(
@@ -73,11 +73,17 @@ def _options(request: Request, *, raw: bool) -> ConversationOptions:
 
 
 @contextmanager
-def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEngine]:
+def engine(
+    request: Request, report: Report, cancel: Event, warn: Callable[[str], None] = output.warning
+) -> Iterator[WorkerEngine]:
     """The engine for the model asked for."""
     places, most = paths(environ), snapshot_bytes(environ)
     gguf = library.gguf(library.find(request.model, places), request.quant, places, report, cancel)
-    drafter = _drafter(request, gguf, places, report, cancel)
+    drafter: Path | None = None
+    if request.draft_model:
+        drafter = _drafter(request, places, report, cancel)
+    elif request.draft in ("auto", "mtp"):
+        drafter = library.drafter(gguf, warn)
     load = LoadOptions(
         gguf,
         context=CONTEXT if request.ctx is None else request.ctx,
@@ -98,13 +104,12 @@ def engine(request: Request, report: Report, cancel: Event) -> Iterator[WorkerEn
         model.close()
 
 
-def _drafter(request: Request, model: Path, places: Paths, report: Report, cancel: Event) -> Path | None:
-    """The assistant that is asked for, or that lies beside the model; UsageError for flags that contradict."""
-    if request.draft_model:
-        if request.draft not in ("auto", "mtp"):
-            raise UsageError(f"--draft {request.draft} has no use for --draft-model.", "Leave out one of them.")
-        return library.gguf(library.find(request.draft_model, places), None, places, report, cancel, drafter=True)
-    return library.drafter(model) if request.draft in ("auto", "mtp") else None
+def _drafter(request: Request, places: Paths, report: Report, cancel: Event) -> Path:
+    """The assistant that is asked for; UsageError for flags that contradict."""
+    if request.draft not in ("auto", "mtp"):
+        raise UsageError(f"--draft {request.draft} has no use for --draft-model.", "Leave out one of them.")
+    found = library.find(request.draft_model or "", places)
+    return library.gguf(found, None, places, report, cancel, drafter=True)
 
 
 def constraint(request: Request) -> Constraint | None:

@@ -264,16 +264,29 @@ def test_the_smallest_assistant_for_the_model_is_found_beside_it(
         target.write_bytes(source.read_bytes() + bytes(more))
         return target
 
+    warnings: list[str] = []
+
+    def found() -> Path | None:
+        warnings.clear()
+        return library.drafter(model, warnings.append)
+
     model = put("model.gguf", tiny("dense"))
-    assert library.drafter(model) is None
-    put("model-assistant.gguf", demo_pair[1])
-    (tmp_path / "broken.gguf").write_bytes(drafter("dense").read_bytes()[:900])
+    assert found() is None and not warnings
+    foreign = put("model-assistant.gguf", demo_pair[1])
     (tmp_path / "folder.gguf").mkdir()
-    assert library.drafter(model) is None, "a name does not make an assistant"
+    assert found() is None, "a name does not make an assistant"
+    assert warnings == ["The assistant beside the model is not used: model-assistant.gguf is made for another one."]
+    other = put("other.gguf", tiny("dense"))
+    assert found() is None and not warnings, "it may be that one's"
+    other.unlink()
+    foreign.unlink()
+    (tmp_path / "broken.gguf").write_bytes(drafter("dense").read_bytes()[:900])
+    assert found() is None
+    assert len(warnings) == 1 and "broken.gguf" in warnings[0] and warnings[0].count(".gguf") == 1
     large, small = put("a.gguf", drafter("dense"), 64), put("z.gguf", drafter("dense"))
-    assert library.drafter(model) == small
+    assert found() == small and not warnings
     small.unlink()
-    assert library.drafter(model) == large
+    assert found() == large and not warnings
 
 
 def test_a_folder_is_converted_as_what_it_is(tmp_path: Path, own_home: Path) -> None:

@@ -64,6 +64,15 @@ def test_an_assistant_beside_the_model_or_given_drafts(g4local: Run, models: Pat
         assert found["warnings"] == plain["warnings"]
 
 
+def test_an_assistant_that_can_not_be_used_is_told(g4local: Run, models: Path, tmp_path: Path) -> None:
+    for name in ("model.gguf", "helper.gguf"):
+        whole = (models / "both" / name).read_bytes()
+        (tmp_path / name).write_bytes(whole if name == "model.gguf" else whole[:-1000])
+    [warning] = answer(g4local("run", str(tmp_path / "model.gguf"), "hello", "--json", *RAW))["warnings"][:1]
+    assert warning.startswith("The assistant beside the model is not used: ") and "helper.gguf" in warning
+    assert g4local("fit", str(tmp_path / "model.gguf")).stderr == f"warning: {warning}\n"
+
+
 def test_fit_counts_the_assistant_beside_a_model(g4local: Run, models: Path) -> None:
     alone, both = (
         json.loads(g4local("fit", str(models / name), "--json").stdout) for name in ("alone.gguf", "both/model.gguf")
