@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from g4local import __version__
-from g4local.cli import output
+from g4local.cli import manual, output
 from g4local.cli.bench import bench
 from g4local.cli.chat import chat
 from g4local.cli.convert import convert
@@ -33,10 +33,6 @@ from g4local.cli.tools import tools
 from g4local.cli.verify import verify
 from g4local.core.errors import Cancelled, G4Error
 
-_EPILOG = (
-    "Exit codes: 0 ok, 1 error, 2 usage, 3 no such model, 4 unusable file or too little memory, 5 context full, "
-    "6 cut off, 7 network, 130 Ctrl-C."
-)
 _BROKEN_PIPE = 141
 """What a shell reports for a program that wrote into a pipe which nobody reads any more."""
 
@@ -47,12 +43,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
-    app.command(epilog=_EPILOG if command is run else None)(command)
+    app.command()(command)
 app.command("import")(import_)
 for command in (rm, prune, verify, pack, unpack, du):
     app.command()(command)
-app.add_typer(sessions, name="sessions")
-app.add_typer(tools, name="tools")
+for name, group in (("sessions", sessions), ("tools", tools)):
+    manual.furnish(group, name)
+    app.add_typer(group, name=name, epilog=manual.epilog(name))
+manual.furnish(app)
 
 
 def main() -> None:
@@ -85,7 +83,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog=_EPILOG)
+@app.callback(epilog=manual.EXIT_CODES)
 def _global_options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")

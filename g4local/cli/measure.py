@@ -25,19 +25,19 @@ _BASE = "BF16"
 _NAMED = 3
 """Weights that are named when experts were not reached; --json names all."""
 
-Texts = Annotated[list[Path], typer.Argument(metavar="TEXT...", help="Files of plain text, read one after the other.")]
+Texts = Annotated[list[Path], typer.Argument(metavar="TEXT", help="Files of plain text, read one after the other.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
     """How the text is read; each field is a flag."""
 
-    ctx: Annotated[int, typer.Option("--ctx", min=FEWEST_TOKENS, help="Tokens of a chunk.")] = CHUNK_TOKENS
+    ctx: Annotated[int, typer.Option("--ctx", metavar="N", min=FEWEST_TOKENS, help="Tokens of a chunk.")] = CHUNK_TOKENS
     parse_special: Annotated[
         bool, typer.Option("--parse-special", help="Names of control tokens in the text, such as <|turn>, are tokens.")
     ] = False
     threads: Annotated[
-        int, typer.Option("--threads", "-t", min=0, max=512, help="CPU threads; 0 is what suits here.")
+        int, typer.Option("--threads", "-t", metavar="N", min=0, max=512, help="CPU threads; 0 is what suits here.")
     ] = 0
     as_json: options.AsJson = False
 

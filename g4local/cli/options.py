@@ -80,18 +80,17 @@ def _seconds(value: Any) -> float:
 CONTEXT = 4096
 """Tokens of context where nobody says how many."""
 
-
-def _context(*, show_default: bool | str = True) -> Any:
-    return typer.Option(
+Context = Annotated[
+    Any,
+    typer.Option(
         "--ctx",
         metavar="N|max",
         parser=_number_or("max", "max", 0, _MOST),
-        show_default=show_default,
-        help="Tokens of context, in steps of 256; max is what fits into memory, 0 all that the model can.",
-    )
-
-
-Context = Annotated[Any, _context()]
+        show_default=False,
+        help=f"Tokens of context, {CONTEXT} without it, in steps of 256; max is what fits into memory, "
+        "0 all that the model can.",
+    ),
+]
 KvKind = Annotated[
     KvType,
     typer.Option("--kv-type", help="How the context is kept; q8_0 halves it and is a little less exact."),
@@ -115,7 +114,12 @@ DraftModel = Annotated[
 Threads = Annotated[
     int,
     typer.Option(
-        "--threads", "-t", min=0, max=512, help="CPU threads; 0 is what suits here, or what bench --tune found."
+        "--threads",
+        "-t",
+        metavar="N",
+        min=0,
+        max=512,
+        help="CPU threads; 0 is what suits here, or what bench --tune found.",
     ),
 ]
 GpuLayers = Annotated[
@@ -141,7 +145,7 @@ def _sampling(field: str, *names: str, says: str) -> Any:
             raise typer.BadParameter(f"{value} is no number.")
         return value
 
-    return typer.Option(*names, min=low, max=high, callback=finite, help=says)
+    return typer.Option(*names, metavar="N", min=low, max=high, callback=finite, help=says)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +186,20 @@ class Request:
     ] = 1.0
     seed: Annotated[int | None, _sampling("seed", "--seed", says="Makes an answer repeatable.")] = None
     max_tokens: Annotated[
-        int, typer.Option("--max-tokens", "-n", min=0, max=_MOST, help="Longest reply; 0 is as long as there is room.")
+        int,
+        typer.Option(
+            "--max-tokens", "-n", metavar="N", min=0, max=_MOST, help="Longest reply; 0 is as long as there is room."
+        ),
     ] = 0
     think_budget: Annotated[
         int,
-        typer.Option("--think-budget", min=0, max=_MOST, help="Longest thought in tokens; 0 is as long as it takes."),
+        typer.Option(
+            "--think-budget",
+            metavar="N",
+            min=0,
+            max=_MOST,
+            help="Longest thought in tokens; 0 is as long as it takes.",
+        ),
     ] = 0
     schema: Annotated[
         str | None,
@@ -202,7 +215,7 @@ class Request:
     loop_guard: Annotated[
         bool, typer.Option("--loop-guard/--no-loop-guard", help="Stop an answer that only repeats itself.")
     ] = True
-    ctx: Annotated[Any, _context(show_default=str(CONTEXT))] = None
+    ctx: Context = None
     threads: Threads = 0
     gpu_layers: GpuLayers = None
     kv_type: KvKind = "f16"
@@ -210,17 +223,6 @@ class Request:
     draft: Draft = "auto"
     draft_model: DraftModel = None
     force_load: ForceLoad = False
-    keep_alive: Annotated[
-        Any,
-        typer.Option(
-            "--keep-alive",
-            "--keepalive",
-            metavar="TIME",
-            parser=_seconds,
-            show_default="30m",
-            help="Free the memory after so long without a question; 0 is after each answer, -1 or forever never.",
-        ),
-    ] = KEEP_ALIVE
     snapshots: Annotated[
         bool,
         typer.Option("--snapshots/--no-snapshots", help="Keep on the disk what the model has read, to go on quickly."),
@@ -236,6 +238,11 @@ class Request:
     )
 
     @property
+    def keep_alive(self) -> float:
+        """Seconds without a question after which the memory is freed."""
+        return KEEP_ALIVE
+
+    @property
     def constrained(self) -> bool:
         """Whether an answer must be of a certain form."""
         return any(each is not None for each in (self.schema, self.regex, self.grammar))
@@ -248,11 +255,23 @@ class ChatRequest(Request):
     model: Annotated[
         str,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="As of `run`; without it, that of the session that is gone on with.",
             autocompletion=completion.models,
         ),
     ] = ""
+    keep_alive: Annotated[
+        Any,
+        typer.Option(
+            "--keep-alive",
+            "--keepalive",
+            metavar="TIME",
+            parser=_seconds,
+            show_default=False,
+            help="Free the memory after so long without a question, 30m without it; 0 is after each answer, "
+            "-1 or forever never.",
+        ),
+    ] = KEEP_ALIVE
 
 
 def takes(request: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

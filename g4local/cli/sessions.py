@@ -43,7 +43,7 @@ Id = Annotated[
 ]
 Ids = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Ids, or their beginnings.", autocompletion=completion.sessions),
+    typer.Argument(metavar="ID", help="Ids, or their beginnings.", autocompletion=completion.sessions),
 ]
 Limit = Annotated[int, typer.Option("--limit", "-l", min=1, max=_MOST, metavar="N", help="How many to list.")]
 Format = Annotated[
@@ -89,7 +89,7 @@ def show(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ID]", help="A session's id, or its beginning; the last one.", autocompletion=completion.sessions
+            metavar="ID", help="A session's id, or its beginning; the last one.", autocompletion=completion.sessions
         ),
     ] = None,
     branches: Annotated[
@@ -125,7 +125,7 @@ def show(
 
 @sessions.command()
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help='All of these words; "a phrase" in quotes.')],
+    words: Annotated[list[str], typer.Argument(metavar="WORD", help='All of these words; "a phrase" in quotes.')],
     most: Limit = _FEW,
     as_json: options.AsJson = False,
 ) -> None:
@@ -189,7 +189,7 @@ def export(
 
 @sessions.command(name="import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, or folders of LM Studio's.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files, or folders of LM Studio's.")],
     as_json: options.AsJson = False,
 ) -> None:
     """Take in conversations of LM Studio, llm (logs.db), ChatGPT (its export) or g4local (json); once each."""

@@ -39,7 +39,7 @@ def ls(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="Whose tokens to count: what it costs in each prompt to tell it of a tool.",
             autocompletion=completion.models,
         ),
@@ -93,7 +93,7 @@ def show(name: Name, folder: Folder = Path(), as_json: options.AsJson = False) -
 @tools.command()
 def call(
     name: Name,
-    arguments: Annotated[str, typer.Argument(metavar="[JSON]", help='An object: {"path": "notes.txt"}')] = "{}",
+    arguments: Annotated[str, typer.Argument(metavar="JSON", help='An object: {"path": "notes.txt"}')] = "{}",
     folder: Folder = Path(),
     as_json: options.AsJson = False,
 ) -> None:

@@ -25,7 +25,7 @@ def verify(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="A name that `ls` shows, or a GGUF; without it, all in the models folder.",
             autocompletion=completion.models,
         ),
