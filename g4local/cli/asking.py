@@ -4,7 +4,7 @@ import signal
 import sys
 from threading import Event
 
-from g4local.cli import output
+from g4local.cli import keyboard, output
 
 
 def can_ask() -> bool:
@@ -16,8 +16,9 @@ def reply(question: str, cancel: Event) -> str:
     """What the person types; Ctrl-C is a no and sets the Event."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        output.question(question)
-        return sys.stdin.readline().strip()
+        with keyboard.echo(shown=True):
+            output.question(question)
+            return sys.stdin.readline().strip()
     except KeyboardInterrupt:
         cancel.set()
         output.note("")

@@ -6,6 +6,8 @@ from os import environ
 from threading import Event
 from typing import TYPE_CHECKING
 
+import typer
+
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
 from g4local.cli.options import ChatRequest, Request, takes
@@ -51,6 +53,8 @@ def converse(request: Request) -> None:
             session.take(text)
         if talk.session:
             output.note(f"Kept as session {talk.session}; g4local chat --session {talk.session} goes on with it.")
+    if session.exit_code and not _at_terminal():
+        raise typer.Exit(session.exit_code)
 
 
 def _tell_where_it_was(messages: "Sequence[Message]") -> None:
@@ -91,14 +95,20 @@ def _read(typed: list[str]) -> str | None:
     return "\n".join(lines).rstrip().removesuffix(_QUOTES).strip("\n")
 
 
+def _at_terminal() -> bool:
+    """Whether a person types, who sees what goes wrong."""
+    return bool(sys.stdin and sys.stdin.isatty())
+
+
 def _line(prompt: str) -> str | None:
     """A line of input without its end; None where there is no more. At a terminal it can be edited, and recalled."""
-    at_terminal = bool(sys.stdin and sys.stdin.isatty())
+    at_terminal = _at_terminal()
     try:
         if at_terminal and sys.stdout and sys.stdout.isatty():
             import readline
 
-            readline.parse_and_bind("set enable-bracketed-paste on")
+            if environ.get("TERM") != "dumb":
+                readline.parse_and_bind("set enable-bracketed-paste on")
             return input(prompt)
         if at_terminal:
             output.question(prompt)

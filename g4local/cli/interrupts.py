@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
+from g4local.cli import keyboard
+
 _GOODBYES = (signal.SIGTERM, signal.SIGHUP)
 """Sent by whoever wants the program to end: a service manager, a terminal that is closed."""
 _BY_SIGNAL = 128
@@ -16,7 +18,7 @@ _BY_SIGNAL = 128
 def interruptible(cancel: Event) -> Iterator[None]:
     """Let Ctrl-C set the Event while the block runs, so that a long job can end in order.
 
-    SIGTERM and SIGHUP set it too, and end the program after the block.
+    SIGTERM and SIGHUP set it too, and end the program after the block. What is typed meanwhile is not shown.
     """
     goodbyes: list[int] = []
 
@@ -32,7 +34,8 @@ def interruptible(cancel: Event) -> Iterator[None]:
     handlers = {signal.SIGINT: on_interrupt, **dict.fromkeys(_GOODBYES, on_goodbye)}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        with keyboard.echo(shown=False):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,6 +6,7 @@ terminals, and not with NO_COLOR.
 """
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from g4local.core.messages import Json
 from g4local.core.units import human_bytes as human_bytes
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, Task
+    from rich.progress import Progress
 
 _MOMENT = 0.4
 """Seconds that a job may take before a bar is worth its flicker."""
@@ -113,6 +114,14 @@ def fields(values: Mapping[str, str]) -> None:
         line(f"{in_one_line(name).ljust(width)}  {in_one_line(value)}")
 
 
+def columns(stream: TextIO | None) -> int | None:
+    """The cells of a terminal's line; None for what is no terminal, or does not say."""
+    with suppress(OSError, ValueError):
+        if stream and stream.isatty():
+            return os.get_terminal_size(stream.fileno()).columns or None
+    return None
+
+
 class Bar:
     """A progress bar on stderr: drawn once a job has taken a moment, and only while stderr is a terminal that can
     do more than to print.
@@ -123,6 +132,8 @@ class Bar:
     def __init__(self) -> None:
         self._since: float | None = None
         self._stage = ""
+        self._first = (0.0, 0)
+        """When the stage was first told of, and what was done of it then."""
         self._bars: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -135,19 +146,23 @@ class Bar:
         """Show how far the job has come."""
         if not _takes_codes(sys.stderr):
             return
+        now = monotonic()
         if self._since is None:
-            self._since = monotonic()
-        if monotonic() - self._since < _MOMENT:
+            self._since = now
+        if progress.stage != self._stage:
+            self._stage, self._first = progress.stage, (now, progress.done)
+        if now - self._since < _MOMENT:
             return
-        bars = self._bars or self._drawn()
-        if progress.stage != self._stage or not bars.tasks:
-            self._stage = progress.stage
+        bars, stage = self._bars or self._drawn(), printable(progress.stage)
+        if [task.description for task in bars.tasks] != [stage]:
             for shown in bars.task_ids:
                 bars.remove_task(shown)
-            bars.add_task(printable(progress.stage), total=None, completed=progress.done, pace="")
+            bars.add_task(stage, total=None, completed=progress.done, pace="")
         bars.update(bars.task_ids[0], completed=progress.done, total=progress.total or None)
-        if progress.unit == "bytes":
-            bars.update(bars.task_ids[0], pace=_pace(bars.tasks[0]))
+        if progress.unit in ("bytes", "tokens"):
+            began, done = self._first
+            average = (progress.done - done) / (now - began) if now > began else 0.0
+            bars.update(bars.task_ids[0], pace=_pace(progress, bars.tasks[0].speed or average))
 
     def stop(self) -> None:
         """Wipe the bar away; the next report starts a new one."""
@@ -155,6 +170,7 @@ class Bar:
             self._bars.stop()
         self._bars = None
         self._since = None
+        self._stage = ""
 
     def _drawn(self) -> "Progress":
         from rich.console import Console
@@ -168,12 +184,17 @@ class Bar:
         return self._bars
 
 
-def _pace(task: "Task") -> str:
-    """How much of how much there is, at which rate, and how long the rest takes."""
-    parts = [f"{human_bytes(int(task.completed))} of {human_bytes(int(task.total or 0))}"]
-    if task.speed:
-        left = int(task.time_remaining or 0)
-        parts += [f"{human_bytes(int(task.speed))}/s", f"{left // 60}:{left % 60:02} left"]
+def _pace(progress: core.Progress, speed: float) -> str:
+    """How much of how much there is, at which rate (in units a second), and how long the rest takes."""
+
+    def amount(count: float) -> str:
+        return human_bytes(int(count)) if progress.unit == "bytes" else f"{count:,.0f}"
+
+    unit = "" if progress.unit == "bytes" else f" {progress.unit}"
+    parts = [f"{amount(progress.done)} of {amount(progress.total)}{unit}"]
+    if speed > 0:
+        left = math.ceil(max(0, progress.total - progress.done) / speed)
+        parts += [f"{amount(speed)}{unit}/s", f"{left // 60}:{left % 60:02} left"]
     return ", ".join(parts)
 
 
@@ -184,6 +205,8 @@ def _takes_codes(stream: TextIO | None) -> bool:
 
 def _coloured(colour: str, text: str) -> str:
     text = printable(text)
+    if not text:
+        return ""
     coloured = _takes_codes(sys.stderr) and not os.environ.get("NO_COLOR")
     return f"{colour}{text}{_END}" if coloured else text
 

@@ -31,7 +31,7 @@ SCHEMA = "g4local.run/1"
 def run(
     request: Request,
     prompt: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROMPT]", help="The question; text on stdin is appended to it.")
+        list[str] | None, typer.Argument(metavar="PROMPT", help="The question; text on stdin is appended to it.")
     ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Send the prompt without template; print the reply with its markup.")
@@ -83,7 +83,7 @@ def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
 
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
-        screen = Screen(bar)
+        screen = Screen(bar, is_prose=not (raw or request.constrained))
         with conversation(request, bar.report, cancel, raw=raw) as (talk, _):
             outcome = follow(talk.say(question, report=bar.report, cancel=cancel), screen.show)
         screen.end()

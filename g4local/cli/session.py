@@ -29,6 +29,8 @@ class Session:
     def __init__(self, talk: Conversation, request: Request, bar: output.Bar, cancel: Event) -> None:
         self.open = True
         """False once the person has left."""
+        self.exit_code = 0
+        """That of the first error, or of the first answer that is not whole unless the person stopped it."""
         self._talk = talk
         self._request = request
         self._bar = bar
@@ -53,6 +55,7 @@ class Session:
             output.note(stopped.message)
         except G4Error as error:
             output.error(error.message, error.hint)
+            self._note(error.exit_code)
 
     def _ask(self, begin: Callable[[], Generator[events.Event, None, None]], question: str = "") -> None:
         """Run a turn; where it does not fit, and the person makes room for it, run it again."""
@@ -63,6 +66,8 @@ class Session:
         except ContextFull as full:
             if self._space.make_room(question, full):
                 self._turn(begin())
+            else:
+                self._note(full.exit_code)
 
     def _command(self, name: str, argument: str) -> None:
         command = _COMMANDS.get(_ALIASES.get(name, name))
@@ -73,7 +78,7 @@ class Session:
         command(self, argument)
 
     def _turn(self, turn: Generator[events.Event, None, None]) -> None:
-        screen = Screen(self._bar)
+        screen = Screen(self._bar, is_prose=not self._request.constrained)
         self._cancel.clear()
         with interruptible(self._cancel):
             outcome = follow(turn, screen.show)
@@ -82,11 +87,16 @@ class Session:
             raise outcome.error
         if outcome.finished and outcome.finished.reason == "cancelled":
             output.note("Stopped. /retry asks again" + (", /continue goes on." if self._talk.unfinished else "."))
+        else:
+            self._note(outcome.exit_code)
         if outcome.finished and self._stats:
             print_stats(outcome.finished)
         if outcome.finished and outcome.finished.reason != "cancelled":
             self._space.look(outcome.finished)
             self._talk.read_ahead()
+
+    def _note(self, exit_code: int) -> None:
+        self.exit_code = self.exit_code or exit_code
 
     def _help(self, argument: str) -> None:
         """list the commands"""

@@ -1,12 +1,14 @@
 """What a front end in the terminal makes of a turn's events: a person's view, one JSON object, or a stream of them."""
 
 import json
+import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import cast
 
 from g4local.cli import output
+from g4local.cli.wrapping import Wrapper
 from g4local.core.errors import Cancelled, ContextFull, G4Error
 from g4local.core.events import (
     Event,
@@ -81,10 +83,15 @@ def follow(
 
 @dataclass(slots=True)
 class Screen:
-    """A person's view of a turn: the answer on stdout, thoughts and tools dim on stderr."""
+    """A person's view of a turn: the answer on stdout, thoughts and tools dim on stderr.
+
+    Terminals get both broken between words, but for an answer in a form of its own, which a break could spoil.
+    """
 
     bar: output.Bar
-    _column: int = 0
+    is_prose: bool = True
+    _answer: Wrapper = field(default_factory=Wrapper)
+    _thought: Wrapper = field(default_factory=Wrapper)
     _in_thought: bool = False
 
     def show(self, event: Event) -> None:  # noqa: C901 (one flat match over a closed union)
@@ -92,14 +99,11 @@ class Screen:
         self.bar.stop()
         match event:
             case ThoughtDelta(text):
-                if self._column and not self._in_thought:
-                    output.aside("\n")
-                self._in_thought = True
-                output.aside(text)
+                self._begin_thought()
+                output.aside(self._thought.feed(output.printable(text), output.columns(sys.stderr)))
             case TextDelta(text) | RawDelta(text):
                 self._end_thought()
-                output.answer(text)
-                self._column = len(text) - text.rfind("\n") - 1 + (self._column if "\n" not in text else 0)
+                output.answer(self._answer.feed(text, self._width))
             case ToolRequested(call):
                 self._fresh_line()
                 output.aside(f"→ {call_text(call)}\n")
@@ -121,16 +125,31 @@ class Screen:
         self.bar.stop()
         self._fresh_line()
 
+    @property
+    def _width(self) -> int | None:
+        return output.columns(sys.stdout) if self.is_prose else None
+
+    def _begin_thought(self) -> None:
+        if self._in_thought:
+            return
+        self._in_thought = True
+        output.answer(self._answer.rest(self._width))
+        if self._answer.column:
+            output.aside("\n")
+            if output.columns(sys.stdout) and output.columns(sys.stderr):  # it is the same screen
+                self._answer.column = 0
+
     def _end_thought(self) -> None:
         if self._in_thought:
-            output.aside("\n\n")
+            output.aside(self._thought.rest(output.columns(sys.stderr)) + "\n\n")
+            self._thought = Wrapper()
             self._in_thought = False
 
     def _fresh_line(self) -> None:
         self._end_thought()
-        if self._column:
-            output.answer("\n")
-            self._column = 0
+        output.answer(self._answer.rest(self._width))
+        if self._answer.column:
+            output.answer(self._answer.feed("\n", self._width))
 
 
 def call_text(call: ToolCall) -> str:

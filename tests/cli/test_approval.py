@@ -1,11 +1,7 @@
 """Whether a tool may run, asked at a real terminal."""
 
 import os
-import pty
-import select
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -18,6 +14,7 @@ from g4local.core.errors import G4Error
 from g4local.core.messages import ToolCall
 from g4local.tools import permissions
 from g4local.tools.tool import ToolError
+from tests.cli.terminals import Terminal
 
 QUESTION = "[y]es, [a]lways in this chat, in this [f]older, [n]o: "
 PROGRAM = """
@@ -47,39 +44,6 @@ def approval(
     return Approval(scope, everything=everything, announced=True, warn=told.append, cancel=Event())
 
 
-class Terminal:
-    """A pseudo-terminal in which a program asks twice whether a call may run."""
-
-    def __init__(self, home: Path, session: str) -> None:
-        self._side, other = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(home), session],
-            stdin=other,
-            stdout=other,
-            stderr=other,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            start_new_session=True,
-        )
-        os.close(other)
-        self.screen = ""
-
-    def wait_for(self, text: str, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while text not in self.screen:
-            assert time.monotonic() < end, f"{text!r} is not in {self.screen!r}"
-            if select.select([self._side], [], [], 0.1)[0]:
-                self.screen += os.read(self._side, 65536).decode("utf-8", "replace")
-
-    def type(self, text: str) -> None:
-        self.screen = ""
-        os.write(self._side, text.encode())
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._side)
-
-
 @pytest.fixture
 def session() -> str:
     """The session that is kept; none."""
@@ -88,7 +52,11 @@ def session() -> str:
 
 @pytest.fixture
 def terminal(own_home: Path, session: str) -> Iterator[Terminal]:
-    opened = Terminal(own_home, session)
+    """A terminal in which a program asks twice whether a call may run."""
+    opened = Terminal(
+        [sys.executable, "-c", PROGRAM, str(own_home), session],
+        {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     yield opened
     opened.close()
 

@@ -1,16 +1,13 @@
 """A context that fills up under `run` and, at a real terminal, under `chat`."""
 
 import json
-import os
-import pty
-import select
-import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.backend.prompts import words
 from tests.cli.conftest import PROGRAM, Run
+from tests.cli.terminals import Terminal
 
 QUESTION = "many words " * 60
 """So long that six tokens of the context are left."""
@@ -43,46 +40,20 @@ def test_a_question_without_room_is_an_error_with_a_way_out_and_no_usage(g4local
     assert "256" in result["error"]["message"] and "--ctx" in result["error"]["hint"]
 
 
-class Terminal:
-    """A chat in a pseudo-terminal."""
-
-    def __init__(self, environment: dict[str, str], *flags: str) -> None:
-        self._side, other = pty.openpty()
-        self._process = subprocess.Popen(
-            [*PROGRAM, "chat", "demo", "--no-save", *flags],
-            stdin=other,
-            stdout=other,
-            stderr=other,
-            env={**environment, "TERM": "dumb"},
-            start_new_session=True,
-        )
-        os.close(other)
-        self.screen = ""
-
-    def wait_for(self, *texts: str, seconds: float = 60) -> str:
-        """The first of the texts that appears."""
-        end = time.monotonic() + seconds
-        while not any(text in self.screen for text in texts):
-            assert time.monotonic() < end, f"none of {texts} is in {self.screen!r}"
-            if select.select([self._side], [], [], 0.1)[0]:
-                self.screen += os.read(self._side, 65536).decode("utf-8", "replace")
-        return next(text for text in texts if text in self.screen)
-
-    def type(self, text: str) -> None:
-        self.screen = ""
-        os.write(self._side, text.encode())
-
-    def close(self) -> int:
-        self._process.kill()
-        code = self._process.wait()
-        os.close(self._side)
-        return code
+def test_a_chat_of_a_script_ends_with_the_code_of_what_went_wrong_first(g4local: Run) -> None:
+    chat = ("chat", "demo", "--ctx", "256", "--no-save", "--seed", "1")
+    done = g4local(*chat, stdin=f"{words(1, 400)}\nWho are you?\n")
+    assert done.returncode == 5 and "The question alone takes" in done.stderr and done.stdout
+    assert g4local(*chat, stdin="/nonsense\n/compact\n").returncode == 2
+    assert g4local(*chat, "-n", "1", stdin="Who are you?\n/nonsense\n").returncode == 6
+    assert g4local(*chat, stdin="Who are you?\n/set\n").returncode == 0
 
 
 @pytest.fixture
 def chat(environment: dict[str, str], g4local: Run) -> Iterator[Terminal]:
     """A chat with a context of 256 tokens, ready for a question."""
-    terminal = Terminal(environment, "--ctx", "256", "--temp", "0", "-n", "30")
+    flags = ("--ctx", "256", "--temp", "0", "-n", "30", "--no-save")
+    terminal = Terminal([*PROGRAM, "chat", "demo", *flags], {**environment, "TERM": "dumb"})
     terminal.wait_for(">>> ")
     yield terminal
     terminal.close()
@@ -92,14 +63,14 @@ def test_a_person_at_a_terminal_is_asked_and_the_chat_goes_on(chat: Terminal) ->
     summarise = "Let the model summarise the older turns? [y]es, [n]o: "
     for _ in range(12):
         chat.type("How do I convert a checkpoint to a GGUF?\n")
-        if chat.wait_for(summarise, "h>>> ") == summarise:
+        if chat.wait_for(summarise, "\n>>> ") == summarise:
             break
     assert "The context is " in chat.screen and "history" in chat.screen
     chat.type("y\n")
     chat.wait_for("The older turns are a summary now.")
-    chat.wait_for(">>> ")
+    chat.wait_for("\n>>> ")
     chat.type("What is g4local?\n")
-    chat.wait_for("h>>> ")
-    assert "error" not in chat.screen
+    chat.wait_for("\n>>> ")
+    assert "error" not in chat.screen and "\x1b" not in chat.screen
     chat.type("/context\n")
     chat.wait_for("of 256 tokens")

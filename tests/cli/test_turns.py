@@ -170,6 +170,34 @@ def test_a_dumb_terminal_gets_no_control_codes(
         assert ("\x1b" in capsys.readouterr().err) is colours
 
 
+@pytest.mark.parametrize(
+    ("unit", "dones", "total", "told"),
+    [
+        ("tokens", (0, 128), 3000, "128 of 3,000 tokens, 64 tokens/s, 0:45 left"),
+        ("bytes", (0, 1_000_000), 3_000_000, "1.0 MB of 3.0 MB, 500.0 kB/s, 0:04 left"),
+        ("tokens", (0,), 3000, "0 of 3,000 tokens"),
+    ],
+)
+def test_a_bar_tells_amount_rate_and_rest(
+    unit: str,
+    dones: tuple[int, ...],
+    total: int,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter(range(0, 100, 2))
+    monkeypatch.setattr(output, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(output, "_MOMENT", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with Bar() as bar:
+        for done in dones:
+            bar.report(Progress("read", done, total, unit))
+    assert f" {told}\n" in capsys.readouterr().err
+
+
 def test_every_event_has_an_object_with_its_type() -> None:
     types = [event_object(event)["type"] for event in TURN]
     assert types == [

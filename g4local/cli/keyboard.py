@@ -1,0 +1,43 @@
+"""Whether the terminal shows what is typed: not while something else is shown there, for the next prompt gets it."""
+
+import os
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_LOCAL = 3
+"""Where termios keeps the flags of line editing and echo."""
+
+
+@contextmanager
+def echo(*, shown: bool) -> Iterator[None]:
+    """Show what is typed while the block runs, or keep it out of sight; nothing of it is lost, and Ctrl-C works."""
+    before = _set(shown=shown)
+    try:
+        yield
+    finally:
+        if before is not None:
+            _set(shown=before)
+
+
+def _set(*, shown: bool) -> bool | None:
+    """Whether it was shown before; None where there is no terminal, or another program has it."""
+    with suppress(OSError, ValueError, termios.error):
+        descriptor = sys.stdin.fileno() if sys.stdin else -1
+        if not os.isatty(descriptor) or not _is_ours(descriptor):
+            return None
+        state = termios.tcgetattr(descriptor)
+        before = bool(state[_LOCAL] & termios.ECHO)
+        state[_LOCAL] = state[_LOCAL] | termios.ECHO if shown else state[_LOCAL] & ~termios.ECHO
+        termios.tcsetattr(descriptor, termios.TCSANOW, state)
+        return before
+    return None
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Whether the terminal listens to this program: one in the background would be stopped if it changed anything."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:  # it is nobody's, so nothing is stopped for it
+        return True
