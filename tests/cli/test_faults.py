@@ -97,7 +97,7 @@ def test_a_chat_goes_on_with_a_new_engine(started: Start, number: signal.Signals
     wait_for_first_word(process)
     [first] = children(process)
     os.kill(first, number)
-    out, err = process.communicate("/set max_tokens 3\nand now?\n/bye\n", timeout=60)
+    out, err = process.communicate("/set max_tokens 3\n/set temperature 0\nWho are you?\n/bye\n", timeout=60)
     assert process.returncode == 1, "an answer was lost"
     assert f"ended by {number.name}" in err
     assert out.rstrip("\n").count("\n") >= 1, "the second answer is on a line of its own"
