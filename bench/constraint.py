@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -68,7 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     options = LoadOptions(given.model, threads=given.threads, draft="off")
     found = tuning.setting(options, paths(os.environ).cache)
-    options = replace(options, threads=found.threads, extra_buffers=found.extra_buffers)
+    options = replace(options, **asdict(found))
     answers: dict[str, list[Answer]] = {name: [] for name in FORMS}
     with closing(LlamaEngine(options, StopFlag(), silent)) as engine:
         for number in range(given.rounds):

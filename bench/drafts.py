@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -61,7 +61,7 @@ def main() -> None:
     draft = "mtp" if given.assistant else "ngram"
     options = LoadOptions(given.model, threads=given.threads, draft=draft, drafter=given.assistant)
     found = tuning.setting(options, paths(os.environ).cache)
-    options = replace(options, threads=found.threads, extra_buffers=found.extra_buffers)
+    options = replace(options, **asdict(found))
     with closing(LlamaEngine(options, StopFlag(), silent)) as engine:
         print(f"{given.model.name}, {options.threads} threads, drafts by {draft}\n")
         print(table_of_rows(rows(engine, given.rounds)) + "\n")

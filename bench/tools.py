@@ -19,10 +19,11 @@ _LOAD_SECONDS = 600
 
 def rates(program: Path, model: Path, setting: Setting, prompt: int, answer: int) -> tuple[float, float]:
     """llama-bench's tokens of a prompt, and of an answer behind such a prompt, in a second."""
-    command = [str(program), "-m", str(model), "-r", "1", "-o", "json", "-t", str(setting.threads)]
-    command += ["--repack", str(int(setting.repack)), "-fa", "auto" if setting.flash else "off"]
-    return rate([*command, "-p", str(prompt), "-n", "0"]), rate(
-        [*command, "-p", "0", "-n", str(answer), "-d", str(prompt)]
+    command = [str(program), "-m", str(model), "-r", "1", "-o", "json", "--repack", str(int(setting.repack))]
+    command += ["-fa", "auto" if setting.flash else "off"]
+    return (
+        rate([*command, "-t", str(setting.batch_threads), "-p", str(prompt), "-n", "0"]),
+        rate([*command, "-t", str(setting.threads), "-p", "0", "-n", str(answer), "-d", str(prompt)]),
     )
 
 

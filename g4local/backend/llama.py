@@ -61,10 +61,10 @@ class LlamaEngine:
             self._closing.callback(llama.llama_free, self._context)
             stop.watch(self._context)
             self._piece = BATCH if fit.placement.layers else min(BATCH, PIECE)
-            threads = loading.threads(target, fit)
-            self._cache = Cache(self._context, llama.llama_model_n_swa(model), fit.checkpoint_bytes, threads)
+            self._cache = Cache(self._context, llama.llama_model_n_swa(model), fit.checkpoint_bytes, target.threads)
             self._closing.callback(self._cache.close)
-            self._drafter = self._closing.enter_context(drafting.opened(choice, options, fit, target, stop))
+            opened = drafting.opened(choice, options, fit, target, stop)
+            self._drafter, choice = self._closing.enter_context(opened)
             self._draft_cost = drafting.cost(choice, head.model)
             folder = options.snapshots
             place = None if folder is None else Place(folder, options.snapshot_bytes, fit.copy_bytes, options.path)

@@ -46,9 +46,8 @@ def setting(options: LoadOptions, cache: Path, command: Sequence[str] = WORKER) 
     """
     suits = usual(options.path, cache, command)
     found = known(options.path, cache) or suits
-    threads, batch_threads = found.threads, found.batch_threads
-    if options.threads:
-        threads, batch_threads = options.threads, options.batch_threads or options.threads
+    threads = options.threads or found.threads
+    batch_threads = options.batch_threads or options.threads or found.batch_threads
     extra_buffers = found.extra_buffers and suits.extra_buffers
     return Tuning(threads, batch_threads, extra_buffers if options.extra_buffers is None else options.extra_buffers)
 

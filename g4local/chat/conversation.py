@@ -232,8 +232,11 @@ class Conversation:
         if info is None:
             yield turn.finished("cancelled")
             return
-        if self.tools:
+        try:
             check(self.tools, info.context, lambda told: len(self.engine.tokenize(told, turn.cancel)))
+        except Cancelled:
+            yield turn.finished("cancelled")
+            return
         self._record(turn=turn)
         yield from self._told_once(info)
         for _ in range(self.options.max_rounds):

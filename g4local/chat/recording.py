@@ -56,6 +56,7 @@ class Recording:
         session = store.resume(name)
         path = store.path_to(session.head)
         self.session = session.id
+        self._asked = session.settings
         self._kept = [each.message for each in path]
         self._numbers = [each.id for each in path]
         return session, list(self._kept)

@@ -26,7 +26,7 @@ def cost(tool: Tool, count: Count) -> int:
 
 def check(tools: Sequence[Tool], context: int, count: Count) -> None:
     """TooManyTools where the tools leave less than half of a context of so many tokens."""
-    total = count([segment for tool in tools for segment in told(tool)])
+    total = count([segment for tool in tools for segment in told(tool)]) if tools else 0
     if total <= _MOST * context:
         return
     costs = {tool.name: cost(tool, count) for tool in tools}

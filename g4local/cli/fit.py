@@ -121,8 +121,13 @@ def _gguf(path: Path, name: str) -> "Candidate":
 def _fit(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> "Fit":
     from g4local.backend.fit import fitting
 
-    setting = fitting.setting(replace(asked, path=Path(candidate.name)), candidate.model, there, candidate.drafter)
-    return fitting.fit(candidate.model, setting, there)
+    options = replace(asked, path=Path(candidate.name))
+    for drafter in dict.fromkeys((candidate.drafter, 0)):  # loading leaves out one that does not fit
+        setting = fitting.setting(options, candidate.model, there, drafter)
+        result = fitting.fit(candidate.model, setting, there)
+        if result.verdict != "no":
+            break
+    return result
 
 
 def _table(
@@ -155,7 +160,7 @@ def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> No
         "  computing": size(need.compute + need.output) + _plain_attention(candidate, result),
         "  checkpoint": f"{size(need.checkpoint)}, a way back to an earlier turn; up to {kept} are kept",
         "  program": size(need.process),
-        "  drafter": size(need.drafter) if need.drafter else "",
+        "  drafter": _drafter(candidate, result),
         "  on GPUs": f"{size(need.device)}, {result.placement.layers} layers" if need.device else "",
         "largest": f"{largest:,} tokens" if largest else "none fits with ease",
     }
@@ -163,6 +168,13 @@ def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> No
     output.fields({name: text for name, text in lines.items() if text})
     if result.verdict != "yes":
         output.line(fitting.way_out(result, candidate.model, there))
+
+
+def _drafter(candidate: "Candidate", result: "Fit") -> str:
+    """What the assistant takes that lies beside the model, or that it is left out."""
+    if result.setting.drafter:
+        return output.human_bytes(result.need.drafter) if result.need.drafter else ""
+    return "left out: there is too little memory for it" if candidate.drafter else ""
 
 
 def _plain_attention(candidate: "Candidate", result: "Fit") -> str:

@@ -53,7 +53,7 @@ class Outcome:
         """The exit code that the turn's end means (0 when the model said all that it wanted to)."""
         if self.error:
             return self.error.exit_code
-        if self.finished is None or self.finished.reason in ("tool_calls", "error"):
+        if self.finished is None or self.finished.reason == "tool_calls":
             return 1
         if self.finished.reason == "cancelled":
             return Cancelled.exit_code

@@ -239,6 +239,11 @@ def test_a_constraint_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyP
         check(Constraint("regex", "a"), (sys.executable, "-c", "import time; time.sleep(60)"))
 
 
+def test_a_child_that_fails_for_reasons_of_its_own_blames_no_constraint() -> None:
+    with pytest.raises(EngineError, match="can't be checked: a process ended with exit code 3"):
+        check(Constraint("regex", "a"), (sys.executable, "-c", "raise SystemExit(3)"))
+
+
 @pytest.mark.parametrize("kind", ["schema", "regex", "lark"])
 def test_what_can_be_enforced_is_accepted(kind: str) -> None:
     texts = {"schema": json.dumps(schemas.json_schema(1)), "regex": "a+", "lark": "start: <|tool_call> /[a-z]+/"}

@@ -17,7 +17,7 @@ from g4local.core.errors import ContextFull, EngineError, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment
 from tests.backend.conftest import Loader
-from tests.backend.prompts import GREEDY, chat, completion, ids, special, text, words
+from tests.backend.prompts import GREEDY, chat, completion, ids, special, words
 from tests.conftest import ROOT
 
 ANY = Sampling(seed=7)
@@ -219,12 +219,10 @@ def test_pieces_are_whole_characters_however_the_bytes_fall(engine: LlamaEngine)
 def test_timings_and_counts_add_up(engine: LlamaEngine) -> None:
     said = list(engine.generate(chat("hello"), ANY, 5, silent))
     end = completion(said)
-    assert end.prefill_seconds > 0 and end.decode_seconds >= 0
+    assert end.prefill_seconds > 0
     assert end.completion_tokens == len(ids(said))
-    assert isinstance(text(said), str)
     again: Completion = completion(list(engine.generate(chat("hello"), ANY, 5, silent)))
     assert again.reused_tokens == end.prompt_tokens
-    assert all(isinstance(item, Piece | Completion) for item in said)
 
 
 def test_a_special_token_that_is_unknown_is_named(engine: LlamaEngine) -> None:

@@ -45,8 +45,14 @@ def test_keys_and_values_of_eight_bits_say_nearly_the_same(kind: checkpoints.Kin
 
 
 @pytest.mark.parametrize("lazily", ["auto", "on", "off"])
-def test_a_table_that_is_read_row_by_row_says_the_same(lazily: str, tiny: Tiny, load: Loader) -> None:
-    assert said(load, tiny("ple"), lazy_ple=lazily) == said(load, tiny("ple"))
+def test_a_table_that_is_read_row_by_row_says_the_same(
+    lazily: str, tiny: Tiny, load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = said(load, tiny("ple"))
+    seen = watched(monkeypatch, "llama_model_load_from_file")
+    assert said(load, tiny("ple"), lazy_ple=lazily) == plain
+    [(_, params)] = seen
+    assert params.lazy_mode == (llama.LLAMA_LAZY_MODE_ON if lazily == "on" else llama.LLAMA_LAZY_MODE_OFF)
 
 
 def test_experts_that_stay_behind_say_the_same(tiny: Tiny, load: Loader, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from g4local.backend.engine import MOST_THREADS
 from g4local.backend.host import machine
 from g4local.core.errors import EngineError
 
@@ -173,3 +174,11 @@ def test_a_control_groups_share_is_read(
     for name, content in files.items():
         (tmp_path / name).write_text(content + "\n", encoding="ascii")
     assert machine._share(tmp_path, version) == share  # type: ignore[arg-type]
+
+
+def test_a_machine_of_more_cores_than_ggml_can_count_gets_as_many_threads_as_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "_physical_cores", lambda: 768)
+    monkeypatch.setattr(machine, "_quota", lambda: None)
+    assert machine.threads() == MOST_THREADS

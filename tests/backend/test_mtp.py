@@ -23,7 +23,7 @@ from g4local.backend.fit.fitting import Resources
 from g4local.backend.llama import LlamaEngine
 from g4local.backend.llamacpp import nextn
 from g4local.backend.model import assistant, header, loading
-from g4local.core.errors import BadCheckpoint, BadGguf, DoesNotFit, G4Error, ModelNotFound, UsageError
+from g4local.core.errors import BadCheckpoint, BadGguf, DoesNotFit, EngineError, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from g4local.settings import paths
 from tests import checkpoints, media_checkpoints
@@ -207,14 +207,29 @@ def test_an_assistant_that_was_only_found_and_can_not_be_used_is_a_warning(
     assert isinstance(engine._drafter, Ngrams)
 
 
-@pytest.mark.parametrize("draft", ["auto", "mtp"])
-def test_a_llama_cpp_without_the_functions_drafts_with_ngrams_and_says_so(
-    draft: str, demo_pair: Pair, load: Loader, monkeypatch: pytest.MonkeyPatch
+def test_a_llama_cpp_without_the_functions_drafts_with_ngrams_and_says_so_or_refuses(
+    demo_pair: Pair, load: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nextn, "functions", lambda: None)
-    engine = load(demo_pair[0], draft=draft, drafter=demo_pair[1])
+    engine = load(demo_pair[0], drafter=demo_pair[1])
     assert isinstance(engine._drafter, Ngrams)
-    assert engine.info.warnings == ("This llama.cpp has no functions for assistants; n-grams draft instead.",)
+    assert "This llama.cpp has no functions for assistants" in engine.info.warnings[0]
+    with pytest.raises(EngineError, match="no functions for assistants"):
+        load(demo_pair[0], draft="mtp", drafter=demo_pair[1])
+
+
+def test_an_assistant_that_llama_cpp_refuses_is_a_warning_unless_it_was_asked_for(
+    demo_pair: Pair, load: Loader, tmp_path: Path
+) -> None:
+    broken = tmp_path / "assistant.gguf"
+    data = demo_pair[1].read_bytes()
+    assert data.count(b"output_norm.weight") == 1
+    broken.write_bytes(data.replace(b"output_norm.weight", b"output_nork.weight"))
+    engine = load(demo_pair[0], drafter=broken)
+    assert isinstance(engine._drafter, Ngrams)
+    assert engine.info.warnings[0].startswith("The assistant beside the model is not used: ")
+    with pytest.raises(G4Error):
+        load(demo_pair[0], draft="mtp", drafter=broken)
 
 
 def test_an_assistant_that_was_asked_for_and_is_not_there_is_an_error(demo_pair: Pair, load: Loader) -> None:

@@ -116,6 +116,13 @@ def test_only_the_latest_models_are_remembered(model: Path, cache: Path, monkeyp
     assert [tuning.known(each, cache) for each in others] == [None, BEST, BEST]
 
 
+def test_threads_for_prompts_can_be_given_alone(model: Path, cache: Path) -> None:
+    tuning.keep(model, cache, BEST)
+    assert tuning.setting(LoadOptions(model, batch_threads=7), cache).batch_threads == 7
+    assert tuning.setting(LoadOptions(model, batch_threads=7), cache).threads == BEST.threads
+    assert tuning.setting(LoadOptions(model, threads=5), cache).batch_threads == 5
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
 def test_a_load_has_the_threads_that_were_kept(demo: Path, cache: Path) -> None:
     def threads() -> int:

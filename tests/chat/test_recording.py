@@ -210,6 +210,19 @@ def test_a_session_goes_on_where_it_was(tmp_path: Path) -> None:
         pass
 
 
+def test_a_history_that_is_replaced_right_after_a_resume_keeps_what_the_session_was_asked_with(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with kept(path, "One.", system="Be brief.") as talk:
+        said(talk, "first")
+        name = talk.session
+    with kept(path, name=name) as talk:
+        talk.replace([talk.messages[0], Message("assistant", "a summary", summary=True)])
+    with Store(path) as store:
+        session = store.resume(name)
+        assert (session.setting("model"), session.setting("system")) == ("scripted", "Be brief.")
+        assert session.messages == 2
+
+
 def test_a_reply_is_kept_while_it_is_said_and_a_crash_leaves_it_as_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from g4local.backend.llamacpp.stop import StopFlag
 from g4local.backend.model import assistant, loading
 from g4local.backend.model.assistant import Assistant
 from g4local.backend.model.loading import Context
-from g4local.core.errors import DoesNotFit, G4Error, UsageError
+from g4local.core.errors import Cancelled, DoesNotFit, EngineError, G4Error, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +44,30 @@ def settle(options: LoadOptions, model: Model, resources: Resources) -> tuple[Ch
         if options.draft != "auto" or options.drafter is None:
             raise
         fit = fitting.settle(options, model, resources)
-        why = "there is too little memory for it" if isinstance(error, DoesNotFit) else error.message.removesuffix(".")
-        return Choice(warning=f"The assistant beside the model is not used: {why}."), fit
+        return _passed_over(
+            "there is too little memory for it" if isinstance(error, DoesNotFit) else error.message
+        ), fit
 
 
 @contextmanager
-def opened(choice: Choice, options: LoadOptions, fit: Fit, target: Context, stop: StopFlag) -> Iterator[Drafter | None]:
-    """The drafter for a target that is open for as long; None where drafts are off. The errors of loading."""
-    if options.draft == "off":
-        yield None
-        return
-    if choice.assistant is None:
-        yield Ngrams()
-        return
+def opened(
+    choice: Choice, options: LoadOptions, fit: Fit, target: Context, stop: StopFlag
+) -> Iterator[tuple[Drafter | None, Choice]]:
+    """The drafter for a target that is open for as long, None where drafts are off, and the choice that came true.
+
+    An assistant that llama.cpp refuses is what it is in `settle`; the errors of loading.
+    """
     with ExitStack() as closing:
-        model = loading.load_assistant(choice.assistant, options, fit, stop)
-        closing.callback(llama.llama_model_free, model)
-        context = loading.open_assistant(model, target)
-        closing.callback(llama.llama_free, context)
-        stop.watch(context)
-        width = llama.llama_model_n_embd_out(model)
-        drafter = Mtp(context, target.handle, width, choice.assistant.vocab_size)
-        closing.callback(drafter.close)
-        yield drafter
+        drafter: Drafter | None = None if options.draft == "off" else Ngrams()
+        if choice.assistant is not None:
+            try:
+                drafter = _assisted(choice.assistant, options, fit, target, stop, closing)
+            except G4Error as error:
+                if options.draft != "auto" or isinstance(error, Cancelled):
+                    raise
+                closing.close()
+                choice = _passed_over(error.message)
+        yield drafter, choice
 
 
 def cost(choice: Choice, model: Model) -> Cost:
@@ -76,6 +77,26 @@ def cost(choice: Choice, model: Model) -> Cost:
         return rows
     read = model.weights.total - model.weights.table - sum(model.weights.experts)
     return replace(rows, draft=choice.assistant.nbytes / max(read, 1))
+
+
+def _assisted(
+    found: Assistant, options: LoadOptions, fit: Fit, target: Context, stop: StopFlag, closing: ExitStack
+) -> Mtp:
+    """An assistant at work, which is freed with the stack."""
+    model = loading.load_assistant(found, options, fit, stop)
+    closing.callback(llama.llama_model_free, model)
+    context = loading.open_assistant(model, target)
+    closing.callback(llama.llama_free, context)
+    stop.watch(context)
+    drafter = Mtp(context, target.handle, llama.llama_model_n_embd_out(model), found.vocab_size)
+    closing.callback(drafter.close)
+    if target.threads is not None:
+        target.threads.share(context)
+    return drafter
+
+
+def _passed_over(why: str) -> Choice:
+    return Choice(warning=f"The assistant beside the model is not used: {why.removesuffix('.')}.")
 
 
 def _choice(options: LoadOptions, model: Model) -> Choice:
@@ -89,5 +110,5 @@ def _choice(options: LoadOptions, model: Model) -> Choice:
             )
         return Choice()
     if nextn.functions() is None:
-        return Choice(warning="This llama.cpp has no functions for assistants; n-grams draft instead.")
+        raise EngineError("This llama.cpp has no functions for assistants.", "Leave it out (--draft ngram).")
     return Choice(assistant.read(options.drafter, model.shape))

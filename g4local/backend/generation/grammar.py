@@ -6,14 +6,15 @@ child first: a long chain of rules or references overflows its stack, which ends
 
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from g4local.backend.engine import Constraint
-from g4local.backend.process.child import WORKER, environment
-from g4local.core.errors import UsageError
+from g4local.backend.process.child import WORKER, ended, environment
+from g4local.core.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
@@ -30,6 +31,8 @@ _HINTS = {
     "regex": "It is written as for Rust's regex crate, without look-around, and stands for the whole answer.",
     "lark": "How it is written: https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md",
 }
+_OVERFLOWS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
+"""Ends of a process whose stack was too small."""
 _GBNF = re.compile(r"^\s*root\s*::=", re.MULTILINE)
 _LONGEST = 300
 """Characters of a complaint that are shown."""
@@ -53,7 +56,10 @@ def lark(text: str) -> Constraint:
 
 
 def check(constraint: Constraint, command: Sequence[str] = WORKER) -> None:
-    """UsageError for a constraint that can't be enforced; `command` is the program of the throw-away child."""
+    """UsageError for a constraint that can't be enforced, EngineError when the throw-away child can't look at it.
+
+    `command` is the child's program.
+    """
     try:
         answer = subprocess.run(
             (*command, "--constraint"),
@@ -64,6 +70,8 @@ def check(constraint: Constraint, command: Sequence[str] = WORKER) -> None:
             timeout=CHECK_SECONDS,
             check=False,
         )
+        if answer.returncode and -answer.returncode not in _OVERFLOWS:
+            raise EngineError(f"The {_NOUNS[constraint.kind]} can't be checked: a process {ended(answer.returncode)}.")
         wrong = answer.stdout.decode("utf-8", "replace") if answer.returncode == 0 else "it is too deeply nested"
     except subprocess.TimeoutExpired:
         wrong = f"it is not understood within {CHECK_SECONDS} seconds"
@@ -83,7 +91,11 @@ def complaint(constraint: Constraint, tokenizer: "LLTokenizer | None" = None) ->
     """
     from llguidance import LLMatcher
 
-    is_wrong, messages = LLMatcher.validate_grammar_with_warnings(written(constraint), tokenizer)
+    try:
+        grammar = written(constraint)
+    except ValueError as error:
+        return _in_words(str(error), constraint)
+    is_wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar, tokenizer)
     return _in_words(messages[0], constraint) if is_wrong else ""
 
 

@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from g4local.backend.engine import MOST_THREADS
 from g4local.backend.host import kernel
 from g4local.backend.host.kernel import Version
 from g4local.backend.process.child import WORKER, ended, environment
@@ -130,14 +131,14 @@ def threads() -> int:
     """Threads that make sense here: physical cores that this process may use, within its share of them."""
     cores = _physical_cores()
     quota = _quota()
-    return max(1, min(cores, int(quota))) if quota else max(1, cores)
+    return min(MOST_THREADS, max(1, min(cores, int(quota)) if quota else cores))
 
 
 def hardware_threads() -> int:
     """The most threads that can run at one time: two for each core with hyper-threading."""
     usable = os.cpu_count() or 1 if sys.platform == "darwin" else len(os.sched_getaffinity(0))
     quota = _quota()
-    return max(1, min(usable, int(quota))) if quota else usable
+    return min(MOST_THREADS, max(1, min(usable, int(quota)) if quota else usable))
 
 
 def processor() -> str:

@@ -8,6 +8,7 @@ threads get: nearly all of it while they have their cores to themselves. How man
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from resource import RUSAGE_SELF, getrusage
 from time import perf_counter, process_time
 
 import llama_cpp.llama_cpp as llama
@@ -60,17 +61,28 @@ class Threads:
 
     def __init__(self, context: int, single: int, batch: int) -> None:
         """`single` compute one token, `batch` more than one."""
-        self._context = context
+        self._contexts = [context]
         self._single, self._batch = single, batch
         self._crowd = Crowd()
+
+    def share(self, context: int) -> None:
+        """Let another context, which decodes in turn with this one, have as many."""
+        self._contexts.append(context)
 
     @contextmanager
     def watched(self, tokens: int) -> Iterator[None]:
         """Watch a decode of so many tokens."""
         most, given_up = self._batch if tokens > 1 else self._single, self._crowd.given_up
-        began, used = perf_counter(), process_time()
+        began, used, waits = perf_counter(), process_time(), _waits()
         yield
-        self._crowd.tell(perf_counter() - began, max(1, most - given_up), process_time() - used)
+        if _waits() == waits:
+            self._crowd.tell(perf_counter() - began, max(1, most - given_up), process_time() - used)
         if self._crowd.given_up != given_up:
-            counts = (max(1, count - self._crowd.given_up) for count in (self._single, self._batch))
-            llama.llama_set_n_threads(self._context, *counts)
+            single, batch = (max(1, count - self._crowd.given_up) for count in (self._single, self._batch))
+            for context in self._contexts:
+                llama.llama_set_n_threads(context, single, batch)
+
+
+def _waits() -> int:
+    """How often this process has waited for the disk, for pages of its memory."""
+    return getrusage(RUSAGE_SELF).ru_majflt

@@ -37,8 +37,6 @@ _NEVER = ("nextn_predict_layers", "expert_group_count")
 _SCALINGS = ("none", "linear", "yarn", "longrope")
 """llama.cpp's names of rope.scaling.type."""
 
-"""How llama-gguf-split calls the first of several files."""
-
 _AGAIN = "Convert it or download it again."
 
 

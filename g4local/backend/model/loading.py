@@ -36,6 +36,9 @@ class Context(NamedTuple):
     handle: int
     params: Any
     """llama_context_params."""
+    threads: Threads | None
+    """What minds other programs while it computes; None where GPUs do, and with flash attention, whose sums depend on
+    the number of threads."""
 
 
 class _Override(ctypes.Structure):
@@ -84,14 +87,6 @@ def load(options: LoadOptions, head: Header, fit: Fit, stop: StopFlag, report: R
     if model is None:
         raise _failure(options.path, stop)
     return model
-
-
-def threads(target: Context, fit: Fit) -> Threads | None:
-    """What minds other programs while a context computes; None where GPUs do, and with flash attention, whose sums
-    depend on the number of threads."""
-    if fit.placement.layers or target.params.flash_attn_type != llama.LLAMA_FLASH_ATTN_TYPE_DISABLED:
-        return None
-    return Threads(target.handle, target.params.n_threads, target.params.n_threads_batch)
 
 
 def load_assistant(assistant: Assistant, options: LoadOptions, fit: Fit, stop: StopFlag) -> int:
@@ -152,7 +147,9 @@ def open_context(model: int, options: LoadOptions, head: Header, fit: Fit) -> Co
         context: int | None = llama.llama_init_from_model(model, params)
         if context is not None:
             nextn.tell_states(context, wanted=False)
-            return Context(context, params)
+            is_shed = not on_gpu and params.flash_attn_type == llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
+            threads = Threads(context, params.n_threads, params.n_threads_batch) if is_shed else None
+            return Context(context, params, threads)
     complaint = listen().complaint() or "it does not say why"
     error = DoesNotFit if _OUT_OF_MEMORY.search(complaint) else EngineError
     raise error(

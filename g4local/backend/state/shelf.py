@@ -113,7 +113,8 @@ class Shelf:
             else:
                 return
             if self._model:
-                owners.note(self._folder, self._model)
+                with suppress(OSError):
+                    owners.note(self._folder, self._model)
             if head.kind == "whole":
                 for other in self._superseded(head):
                     other.unlink(missing_ok=True)
@@ -155,7 +156,7 @@ class Shelf:
         entries = list(self._entries())
         marks = {head.tokens for _, head in entries if head.kind == "sliding"}
         for path, head in entries:
-            beginning = head.tokens[: len(head.tokens) // head.length * head.mark]
+            beginning = head.tokens[: 4 * head.mark]
             if head.kind == "whole" and head != new and beginning in marks and new.tokens.startswith(beginning):
                 yield path
 
