@@ -36,6 +36,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.fixture(scope="session")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in model in F32: what a row gives hardly depends on the others then."""
+    target = tmp_path_factory.mktemp("exact") / "demo.gguf"
+    convert(ROOT / "g4local" / "demo", target, "F32", silent, Event(), Options(threads=1))
+    return target
+
+
 @pytest.fixture
 def load(probe_cache: Path) -> Iterator[Loader]:
     """Loads an engine into this process."""

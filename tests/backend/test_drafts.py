@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import llama_cpp.llama_cpp as llama
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g4convert.convert import Options, convert
 from g4local.backend import llama as engines
 from g4local.backend.draft import drafts
 from g4local.backend.draft.drafts import Cost, Drafter, Drafts, Pace
@@ -28,7 +26,7 @@ from tests import checkpoints
 from tests.backend.conftest import Loader
 from tests.backend.prompts import chat, completion, ids, words
 from tests.backend.test_exactness import assert_same_tokens
-from tests.conftest import ROOT, Tiny
+from tests.conftest import Tiny
 
 GREEDY = Sampling(temperature=0, seed=2)
 WARM = Sampling(seed=3, temperature=1.5)
@@ -87,14 +85,6 @@ def drafting(engine: LlamaEngine, drafter: Drafter | None) -> LlamaEngine:
 def exact_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys and values in F32, too: rounded to 16 bits, some would fall to the other side."""
     monkeypatch.setitem(loading._GGML_TYPES, "f16", llama.GGML_TYPE_F32)
-
-
-@pytest.fixture(scope="session")
-def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in model in F32: what a row gives hardly depends on the others then."""
-    target = tmp_path_factory.mktemp("exact") / "demo.gguf"
-    convert(ROOT / "g4local" / "demo", target, "F32", silent, Event(), Options(threads=1))
-    return target
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 import llama_cpp.llama_cpp as llama
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from g4local.backend import llama as engines
 from g4local.backend.engine import Completion
@@ -19,6 +18,7 @@ from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment
 from tests import checkpoints
 from tests.backend.conftest import Loader
+from tests.backend.inprocess import logits
 from tests.backend.prompts import GREEDY, chat, completion, ids, words
 from tests.conftest import Tiny
 
@@ -51,11 +51,6 @@ def load(load: Loader) -> Loader:
         return engine
 
     return loaded
-
-
-def logits(engine: LlamaEngine) -> NDArray[np.float32]:
-    row = llama.llama_get_logits_ith(engine._context, -1)
-    return np.ctypeslib.as_array(row, (engine.info.vocab_size,)).copy()
 
 
 def ask(engine: LlamaEngine, prompt: list[Segment], tokens: int = 12) -> tuple[list[int], Completion]:

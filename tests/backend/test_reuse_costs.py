@@ -1,14 +1,17 @@
 """What a turn processes of its prompt: what is new, and at most eight tokens of what is not."""
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from g4local.backend import llama as engines
 from g4local.backend.engine import Sampling
 from g4local.backend.llama import LlamaEngine
-from g4local.backend.state import prefix, resumption
+from g4local.backend.model import loading
+from g4local.backend.state import cache, prefix, resumption
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.core import events
 from g4local.core.progress import silent
@@ -89,3 +92,51 @@ def test_after_reading_ahead_a_turn_processes_its_question_alone(
         talk.read_ahead()
         tokens = len(engine.tokenize([Segment(question)], Event()))
         assert question == FIRST or engine.replies[-1].processed <= tokens + TURN_TOKENS
+
+
+def questions(talk: Conversation) -> list[int]:
+    return [index for index, message in enumerate(talk.messages) if message.role == "user"]
+
+
+def question_tokens(reply: Reply, engine: InProcess) -> int:
+    """Tokens of a prompt from its last question on."""
+    turn = engine.engine.info.special_tokens["<|turn>"]
+    return len(reply.prompt) - [place for place, token in enumerate(reply.prompt) if token == turn][-2]
+
+
+@pytest.mark.parametrize("seed", [pytest.param(n, marks=[] if n < 3 else pytest.mark.reference) for n in range(40)])
+def test_so_does_each_turn_of_any_history(
+    seed: int, demo: Path, load: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions, edits, regenerations, forks from any earlier turn, and restarts, in any order."""
+    monkeypatch.setattr(resumption, "WORTH", 0)
+    pick, is_edge, thinks, forgets_soon = random.Random(seed), seed & 1 == 0, seed & 2 > 0, seed & 4 == 0
+    for module in (cache, engines, loading) if forgets_soon else ():
+        monkeypatch.setattr(module, "BATCH", 128)
+
+    def again() -> LlamaEngine:
+        return load(demo, context=4096, snapshots=tmp_path / "snapshots")
+
+    engine = InProcess(again(), edge=is_edge)
+    options = ConversationOptions(thinking=thinks, sampling=Sampling(temperature=0), max_tokens=60)
+    talk = Conversation(engine, tools=available(tmp_path)[0], approve=lambda call: True, options=options)
+    list(talk.say(FIRST, report=silent, cancel=Event()))
+    for _ in range(10):
+        action = pick.choice(["say", "say", "retry", "edit", "fork", "restart"])
+        before = engine.replies[-1:]
+        first = len(engine.replies)
+        text = f"{pick.choice([CALCULATION, OTHER])} {words(pick.randrange(100), pick.choice([0, 5, 120]))}".strip()
+        if action == "restart":
+            engine.engine.wait(20)
+            engine.engine.close()
+            engine.engine = again()
+        elif action == "retry":
+            list(talk.retry(report=silent, cancel=Event()))
+        else:
+            if action != "say":
+                talk.rewind(pick.choice(questions(talk)[1:] or [0]) if action == "fork" else questions(talk)[-1])
+            list(talk.say(text, report=silent, cancel=Event()))
+        for reply in engine.replies[first:]:
+            own = question_tokens(reply, engine) if action in ("edit", "fork") and reply is engine.replies[first] else 0
+            assert reply.processed <= max(own, new(reply, before)) + prefix.CLOSE, action
+            before = [reply]
