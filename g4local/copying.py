@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -35,8 +35,6 @@ def copies(wanted: Sequence[Copy], report: Report, cancel: Event) -> Iterator[di
     Gives the SHA-256 of what was read, by target. UsageError for a target that is there or a source that is a link or
     no file, Busy while another process writes the same, G4Error when the disk has too little room or fails, Cancelled.
     """
-    from g4convert import writer
-
     expect_room(wanted)
     total = sum(each.nbytes for each in wanted)
     digests: dict[Path, str] = {}
@@ -45,7 +43,7 @@ def copies(wanted: Sequence[Copy], report: Report, cancel: Event) -> Iterator[di
         for each in wanted:
             if os.path.lexists(each.target):
                 raise UsageError(f"{each.target} is there already.", "Move it away, or rename it.")
-            part = stack.enter_context(writer.beside(each.target, each.nbytes))
+            part = stack.enter_context(_beside(each))
             with _source(each.source) as file:
                 chunks = _kept(hashing.chunks(each.source, file), part, each.target)
                 digests[each.target] = hashing.digest_of(chunks, _told(report, done, total), cancel)
@@ -67,6 +65,13 @@ def expect_room(wanted: Sequence[Copy]) -> None:
             f"{human_bytes(needed)} are to be copied, but {folder} has only {human_bytes(free)} free.",
             "Make room, or choose a folder on another disk.",
         )
+
+
+def _beside(copy: Copy) -> AbstractContextManager[BinaryIO]:
+    """The part that becomes the target."""
+    from g4convert import writer  # brings numpy, which a link does without
+
+    return writer.beside(copy.target, copy.nbytes)
 
 
 def _kept(chunks: Iterator[bytes], part: BinaryIO, target: Path) -> Iterator[bytes]:

@@ -1,6 +1,8 @@
 """`g4local pack` and `g4local unpack` as processes, one of which is killed."""
 
 import json
+import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -43,6 +45,37 @@ def test_what_can_not_be_done_is_one_sentence(own: Run, family: Family, tmp_path
         file.write(b"\x55")
     assert "is not what was packed" in told(own("unpack", str(tmp_path / "stick")), 4)
     told(own("pack", str(family.model), "/dev/null/stick"), 1)
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence_and_nothing_is_left(
+    environment: dict[str, str], family: Family, tmp_path: Path
+) -> None:
+    limit = 5_000_000
+    done = subprocess.run(
+        [*PROGRAM, "pack", str(family.model), str(tmp_path / "stick")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        check=False,
+    )
+    assert "File too large" in told(done, 1) and "exFAT" in done.stderr
+    assert not (tmp_path / "stick").exists()
+
+
+def test_ctrl_c_ends_a_copy_and_leaves_nothing(environment: dict[str, str], family: Family, tmp_path: Path) -> None:
+    large = Path(shutil.copy(family.model, tmp_path / "large.gguf"))
+    with large.open("r+b") as file:
+        file.truncate(400_000_000)
+    process = subprocess.Popen(
+        [*PROGRAM, "pack", str(large), str(tmp_path / "stick")], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not (tmp_path / "stick" / "large.gguf.part").exists():
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "error: Stopped.\nhint: Nothing is left of it.\n")
+    assert not (tmp_path / "stick").exists()
 
 
 def test_one_that_is_killed_shows_no_half_and_the_next_one_does_it(
