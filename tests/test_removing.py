@@ -8,11 +8,12 @@ from threading import Event
 
 import pytest
 
-from g4local import importing, removing
+from g4local import importing, pins, removing
 from g4local.backend.state import owners
 from g4local.core.errors import G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from g4local.importing import Way, Wish
+from g4local.pins import Pin
 from g4local.removing import Leaving
 from g4local.settings import Paths, paths
 from tests.convert import rewriting
@@ -124,6 +125,15 @@ def test_a_name_in_the_models_folder_counts_before_one_in_this_folder(
     shutil.copy(family.drafter, tmp_path / "a.gguf")
     bring(places, family)
     assert removing.models(["a.gguf"], places)[0].path == places.models / "a.gguf"
+
+
+def test_what_was_pulled_goes_by_the_name_of_its_size_and_stays_pinned(places: Paths, family: Family) -> None:
+    bring(places, family)
+    nbytes = family.model.stat().st_size
+    pin = Pin("a.gguf", "google/repo", "file.gguf", "c0ffee", nbytes, "0" * 64, "e2b", "QAT-Q4_0")
+    pins.remember(places.models, [pin])
+    assert gone(removing.models(["e2b"], places)) == ["a.gguf", "b.gguf", "c.gguf"]
+    assert list(pins.read(places.models).values()) == [pin], "another file at the next pull would be told"
 
 
 def test_halves_go_unless_somebody_writes_them(places: Paths) -> None:

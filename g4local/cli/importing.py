@@ -58,11 +58,13 @@ def import_(
 def _tell(brought: Sequence["Imported"]) -> None:
     for each in brought:
         output.line(str(each.path))
-        note = f"{each.path.name}, {output.human_bytes(each.nbytes)}, {_HOW[each.way]} {each.source}"
+        note = output.in_one_line(
+            f"{each.path.name}, {output.human_bytes(each.nbytes)}, {_HOW[each.way]} {each.source}"
+        )
         if each.kind == "model":
             output.note(note)
             continue
-        fits = ", ".join(each.fits)
+        fits = output.in_one_line(", ".join(each.fits))
         output.note(f"{note}; {_KINDS[each.kind]} for {fits or 'no model that is here'}")
 
 

@@ -61,8 +61,8 @@ def _left(part: Path) -> str:
     from g4local.hub.transfer import is_part
 
     if is_part(part):
-        return f"{part} is the beginning of a download; pulling again goes on, or it can be deleted."
-    return f"{part} is left of a conversion that was killed; it can be deleted."
+        return f"{part} is the beginning of a download; pulling again goes on, `g4local prune` removes it."
+    return f"{part} is left of a conversion that was killed; `g4local prune` removes it."
 
 
 def _entry(model: "Model") -> dict[str, Json]:

@@ -59,7 +59,8 @@ def prune(yes: Yes = False, dry_run: DryRun = False, as_json: options.AsJson = F
     _carry_out(going, PRUNE_SCHEMA, yes=yes, dry_run=dry_run, as_json=as_json)
     if not as_json:
         for link in removing.nowhere(places):
-            output.note(f"{link} leads to a file that is not there now; `g4local rm {link.stem}` removes the link.")
+            told = f"{link} leads to a file that is not there now; `g4local rm {link.stem}` removes the link."
+            output.note(output.in_one_line(told))
 
 
 def _carry_out(going: Sequence["Leaving"], schema: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
@@ -75,7 +76,7 @@ def _carry_out(going: Sequence["Leaving"], schema: str, *, yes: bool, dry_run: b
         output.json_line({"schema": schema, **removed, "bytes": sum(each.nbytes for each in gone)})
         return
     for each in gone:
-        output.line(f"{'would remove' if dry_run else 'removed'} {each.path}  {_about(each)}")
+        output.line(f"{'would remove' if dry_run else 'removed'} {_row(each)}")
     output.note(_summary(len(gone), total, dry_run=dry_run))
 
 
@@ -84,14 +85,14 @@ def _is_wanted(going: Sequence["Leaving"], total: str) -> bool:
     if not asking.can_ask():
         raise UsageError("Nobody can be asked whether this may be removed.", "--yes removes it, --dry-run shows it.")
     for each in going:
-        output.note(f"{each.path}  {_about(each)}")
+        output.note(_row(each))
     answer = asking.reply(f"Remove {'it' if len(going) == 1 else 'these'} ({total})? [y]es, [n]o: ", Event())
     return answer.lower() in ("y", "yes")
 
 
-def _about(leaving: "Leaving") -> str:
+def _row(leaving: "Leaving") -> str:
     kind = _KINDS.get(leaving.kind, leaving.kind)
-    return f"{kind}, {output.human_bytes(leaving.nbytes)}, {leaving.why}"
+    return output.in_one_line(f"{leaving.path}  {kind}, {output.human_bytes(leaving.nbytes)}, {leaving.why}")
 
 
 def _summary(count: int, total: str, *, dry_run: bool) -> str:

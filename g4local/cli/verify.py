@@ -61,7 +61,7 @@ def _print(verdicts: list["Verdict"]) -> None:
     output.table(("FILE", "SIZE", "SHA-256", "STATE"), rows)
     for each in verdicts:
         for note in each.notes:
-            output.note(f"{each.path.name} {note}.")
+            output.note(output.in_one_line(f"{each.path.name} {note}."))
         for problem in each.problems:
             output.warning(f"{each.path.name} {problem.removesuffix('.')}.")
 

@@ -73,6 +73,13 @@ def test_a_person_is_asked_and_sees_what_goes(asked: Asked, models: Path, typed:
     assert ("Nothing was removed." in done.stderr) == bool(left)
 
 
+def test_a_name_can_not_pass_for_a_line_or_steer_the_terminal(asked: Asked, own: Run, models: Path) -> None:
+    (models / "a.gguf").rename(models / "a\nhome  model, 1 B\x1b[31m.gguf")
+    done = asked("y\n", "rm", "a\nhome  model, 1 B\x1b[31m")
+    assert "a␊home  model, 1 B␛[31m.gguf  model, 3.3 MB" in done.stderr
+    assert done.stdout.count("\n") == 3 and "␊" in done.stdout
+
+
 def test_a_script_gets_one_object(own: Run, models: Path) -> None:
     result = json.loads(own("rm", "a", "--yes", "--json").stdout)
     assert (result["schema"], result["dry_run"]) == ("g4local.rm/1", False)
