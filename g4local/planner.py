@@ -16,7 +16,7 @@ from g4local.backend.fit.fitting import Resources
 from g4local.backend.fit.shape import Model
 from g4local.backend.host import machine
 from g4local.core import foreign
-from g4local.core.errors import BadGguf, ModelNotFound, UsageError
+from g4local.core.errors import AGAIN, BadGguf, ModelNotFound, UsageError
 
 if TYPE_CHECKING:
     from g4convert.plan import Plan
@@ -54,7 +54,7 @@ def of_gguf(header: Gguf, name: str, quant: str) -> Candidate:
     try:
         return Candidate(name, quant, _model(header.keys, tensors))
     except ValueError as error:
-        raise BadGguf(f"{header.path} contradicts itself: {error}.", "Convert it or download it again.") from error
+        raise BadGguf(f"{header.path} contradicts itself: {error}.", AGAIN) from error
 
 
 def of_checkpoint(folder: Path, name: str, quant: str) -> Candidate:

@@ -19,9 +19,9 @@ from g4local.backend.generation.decoding import Speaker
 from g4local.backend.generation.guide import Guide
 from g4local.backend.generation.sampling import PENALIZED, Sampler, prepare
 from g4local.backend.llamacpp.stop import StopFlag
-from g4local.backend.model import fingerprint, header, loading
+from g4local.backend.model import header, loading
 from g4local.backend.model.vocabulary import Utf8Text, Vocabulary
-from g4local.backend.state import prefix
+from g4local.backend.state import fingerprint, prefix
 from g4local.backend.state.cache import Cache
 from g4local.backend.state.resumption import Place, Resumption
 from g4local.core.errors import ContextFull, UsageError

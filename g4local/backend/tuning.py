@@ -15,11 +15,9 @@ from g4local.backend.engine import MOST_THREADS, LoadOptions
 from g4local.backend.host import machine
 from g4local.backend.process.child import WORKER
 from g4local.core import split
-from g4local.core.files import write_whole
+from g4local.core.files import known_by, write_whole
 
 _FILE = "tuning.json"
-_HEAD = 1 << 16
-"""Bytes of a GGUF's beginning: its keys, among them its name and its quantization."""
 _KEPT = 200
 """Models that are remembered; the oldest are forgotten."""
 
@@ -89,11 +87,7 @@ def count(cache: Path) -> int:
 
 
 def _key(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-        nbytes = file.seek(0, 2)
-    place = f"{machine.fingerprint()} {machine.threads()} {nbytes} "
-    return sha256(place.encode() + head).hexdigest()
+    return sha256(f"{machine.fingerprint()} {machine.threads()} {known_by(path)}".encode()).hexdigest()
 
 
 def _entries(cache: Path) -> dict[str, Any]:

@@ -25,6 +25,10 @@ _LONGEST = 1000
 """Characters of a message; names and values in it come from files, and can be as long as these."""
 
 
+AGAIN = "Convert it or download it again."
+"""What helps when a model's file is damaged."""
+
+
 class G4Error(Exception):
     """One sentence for a person, and a hint what to do next."""
 

@@ -1,7 +1,18 @@
-"""Small files that appear whole or not at all."""
+"""Small files that appear whole or not at all, and what large ones are known by."""
 
 import os
+from hashlib import sha256
 from pathlib import Path
+
+_HEAD = 1 << 16
+"""Bytes of a GGUF's beginning: its keys, among them its name and its quantization."""
+
+
+def known_by(path: Path) -> str:
+    """What a model's file is known by, wherever it lies: the SHA-256 of its size and its beginning; OSError."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        return sha256(b"%d " % file.seek(0, 2) + head).hexdigest()
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -6,8 +6,8 @@ import gguf as oracle
 import pytest
 
 from g4convert.gguf import Value, ValueType
-from g4local.backend.model import fingerprint, header
-from g4local.backend.state import resumption
+from g4local.backend.model import header
+from g4local.backend.state import fingerprint, resumption
 from tests.backend.conftest import Loader
 from tests.backend.prompts import GREEDY, chat, completion, words
 from tests.conftest import Tiny

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from g4local.backend.llamacpp import pages
+from g4local.backend.host import pages
 
 SMAPS = Path("/proc/self/smaps")
 PAGE = mmap.PAGESIZE

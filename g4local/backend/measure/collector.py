@@ -10,8 +10,8 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 from numpy.typing import NDArray
 
-from g4local.backend.measure import tensors
-from g4local.backend.measure.tensors import Tensor
+from g4local.backend.llamacpp import tensors
+from g4local.backend.llamacpp.tensors import Tensor
 
 _FEWEST_TOKENS = 16
 """Of a product that is looked at."""

@@ -9,7 +9,7 @@ from g4local.backend.llamacpp.stop import StopFlag
 from g4local.backend.measure.collector import Collector
 from g4local.backend.measure.reader import Reader
 from g4local.backend.measures import SUMMED_CHUNKS, Sums, SumsRequest
-from g4local.core.errors import EngineError
+from g4local.core.errors import AGAIN, EngineError
 from g4local.core.progress import Progress, Report
 
 
@@ -35,7 +35,7 @@ def _told(collector: Collector, done: int, total: int, request: SumsRequest) -> 
     if wrong := [name for name in names if not np.isfinite(collector.sums[name]).all()]:
         raise EngineError(
             f"{request.model.name} computes values that are no numbers as inputs of {wrong[0]}.",
-            "Convert it or download it again.",
+            AGAIN,
         )
     file = request.folder / f"{done}.f32"
     with file.open("wb") as content:

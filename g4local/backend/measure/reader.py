@@ -18,7 +18,7 @@ from g4local.backend.measures import FEWEST_TOKENS, Reading
 from g4local.backend.model import header, loading
 from g4local.backend.model.header import Header
 from g4local.backend.model.vocabulary import Vocabulary
-from g4local.core.errors import Cancelled, EngineError, UsageError
+from g4local.core.errors import AGAIN, Cancelled, EngineError, UsageError
 from g4local.core.progress import Report
 
 Floats = NDArray[np.float32]
@@ -89,7 +89,7 @@ class Reader:
         self._decode(tokens, logits=True)
         logits = np.ctypeslib.as_array(llama.llama_get_logits(self._context), (len(tokens), self._vocabulary.size))
         if not np.isfinite(logits).all():
-            raise EngineError(f"{self._name} computes values that are no numbers.", "Convert it or download it again.")
+            raise EngineError(f"{self._name} computes values that are no numbers.", AGAIN)
         return logits
 
     def _decode(self, tokens: Sequence[int], *, logits: bool) -> None:

@@ -13,7 +13,7 @@ from g4local.backend.llamacpp import ggml
 from g4local.backend.model import header
 from g4local.backend.model.header import whole
 from g4local.core import foreign
-from g4local.core.errors import BadGguf
+from g4local.core.errors import AGAIN, BadGguf
 
 ARCHITECTURE = foreign.DRAFTER
 
@@ -41,7 +41,7 @@ def read(path: Path, target: Shape) -> Assistant:
             )
         header.check_whole(path, gguf)
         if fault := next(_faults(gguf), ""):
-            raise BadGguf(f"{path} contradicts itself: {fault}.", "Convert it or download it again.")
+            raise BadGguf(f"{path} contradicts itself: {fault}.", AGAIN)
         if difference := next(_differences(gguf, target), ""):
             raise BadGguf(f"{path} drafts for another model: {difference}.", "Give this model's own assistant.")
         return Assistant(path, sum(gguf.sizes().values()), gguf.shapes()[_EMBEDDING][1])

@@ -14,7 +14,7 @@ from g4local.backend.fit.shape import MOST_LAYERS, TABLE, Model
 from g4local.backend.llamacpp import ggml
 from g4local.backend.llamacpp.log import listen
 from g4local.core import foreign, split
-from g4local.core.errors import BadGguf, ModelNotFound
+from g4local.core.errors import AGAIN, BadGguf, ModelNotFound
 
 ARCHITECTURE = "gemma4"
 MAGIC = b"GGUF"
@@ -36,8 +36,6 @@ _NEVER = ("nextn_predict_layers", "expert_group_count")
 """Numbers that no Gemma 4 has, and of which some values would be asserted."""
 _SCALINGS = ("none", "linear", "yarn", "longrope")
 """llama.cpp's names of rope.scaling.type."""
-
-_AGAIN = "Convert it or download it again."
 
 
 class File(NamedTuple):
@@ -114,20 +112,20 @@ def _opened(path: Path) -> Iterator[ggml.Gguf]:
     listen().forget()
     with ggml.opened(path) as file_keys:
         if file_keys is None:
-            raise BadGguf(f"{path} is damaged: {listen().complaint() or 'its header ends too early'}.", _AGAIN)
+            raise BadGguf(f"{path} is damaged: {listen().complaint() or 'its header ends too early'}.", AGAIN)
         yield file_keys
 
 
 def check_whole(path: Path, gguf: ggml.Gguf) -> None:
     """BadGguf for a file that has no weights, or not all of them."""
     if not gguf.shapes():
-        raise BadGguf(f"{path} holds no weights.", "It is only a vocabulary; " + _AGAIN[0].lower() + _AGAIN[1:])
+        raise BadGguf(f"{path} holds no weights.", "It is only a vocabulary; " + AGAIN[0].lower() + AGAIN[1:])
     _expect_end(path, gguf)
 
 
 def _expect_end(path: Path, gguf: ggml.Gguf) -> None:
     if (missing := gguf.nbytes() - path.stat().st_size) > 0:
-        raise BadGguf(f"{path} is cut off: {missing} bytes are missing.", _AGAIN)
+        raise BadGguf(f"{path} is cut off: {missing} bytes are missing.", AGAIN)
 
 
 def _checked(path: Path, gguf: ggml.Gguf) -> Header:
@@ -136,7 +134,7 @@ def _checked(path: Path, gguf: ggml.Gguf) -> Header:
         raise foreign.refused(path, architecture, gguf.text("general.type"))
     check_whole(path, gguf)
     if fault := next(_faults(gguf), ""):
-        raise BadGguf(f"{path} contradicts itself: {fault}.", _AGAIN)
+        raise BadGguf(f"{path} contradicts itself: {fault}.", AGAIN)
     return Header(
         name=gguf.text("general.name") or path.stem,
         architecture=architecture,
@@ -242,7 +240,7 @@ def _model(path: Path, gguf: ggml.Gguf) -> Model:
     try:
         return shape.model(lambda key: gguf.numbers(f"{ARCHITECTURE}.{key}") or [], tensors)
     except ValueError as error:
-        raise BadGguf(f"{path} contradicts itself: {error}.", _AGAIN) from error
+        raise BadGguf(f"{path} contradicts itself: {error}.", AGAIN) from error
 
 
 def _per_layer(gguf: ggml.Gguf, key: str, layers: int) -> list[int]:

@@ -12,15 +12,15 @@ from g4local.backend.fit import fitting
 from g4local.backend.fit.fitting import Fit, Resources
 from g4local.backend.fit.memory import BATCH, Placement, flash_attention
 from g4local.backend.fit.shape import MOST_LAYERS
-from g4local.backend.host import machine
-from g4local.backend.llamacpp import ggml, nextn, pages
+from g4local.backend.host import machine, pages
+from g4local.backend.llamacpp import ggml, nextn
 from g4local.backend.llamacpp.crowd import Threads
 from g4local.backend.llamacpp.log import listen
 from g4local.backend.llamacpp.stop import StopFlag
 from g4local.backend.model.assistant import Assistant
 from g4local.backend.model.header import Header
 from g4local.backend.process.child import OUT_OF_MEMORY
-from g4local.core.errors import BadGguf, Cancelled, DoesNotFit, EngineError, G4Error, UsageError
+from g4local.core.errors import AGAIN, BadGguf, Cancelled, DoesNotFit, EngineError, G4Error, UsageError
 from g4local.core.progress import Progress, Report
 
 _OUT_OF_MEMORY = re.compile(rf"allocate|{OUT_OF_MEMORY}")
@@ -175,4 +175,4 @@ def _failure(path: Path, stop: StopFlag) -> G4Error:
         return DoesNotFit(
             f"There is too little memory for {path}: {complaint}.", "Try a smaller context or quantization."
         )
-    return BadGguf(f"llama.cpp can't load {path}: {complaint}.", "Convert it or download it again.")
+    return BadGguf(f"llama.cpp can't load {path}: {complaint}.", AGAIN)

@@ -6,14 +6,11 @@ A model is known by its size and the beginning of its file, so it may be moved a
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
-from g4local.core.files import write_whole
+from g4local.core.files import known_by, write_whole
 
 _FILE = "model.json"
-_HEAD = 1 << 16
-"""Bytes of a GGUF's beginning: its keys, among them its name and its quantization."""
 
 
 def note(folder: Path, model: Path) -> None:
@@ -39,9 +36,7 @@ def _sign(model: Path) -> str:
     """What a file is known by; empty for one that is gone."""
     with suppress(OSError):
         if model.is_file():
-            with model.open("rb") as file:
-                head = file.read(_HEAD)
-                return sha256(b"%d " % file.seek(0, 2) + head).hexdigest()
+            return known_by(model)
     return ""
 
 
