@@ -5,8 +5,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 
 import pytest
+
+from g4local import importing
+from g4local.core.progress import silent
+from g4local.importing import Wish
+from g4local.settings import paths
+from tests.families import Family
 
 PROGRAM = (sys.executable, "-c", "from g4local.cli import main; main()")
 
@@ -56,6 +63,14 @@ def own(environment: dict[str, str], own_home: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def stocked(own_home: Path, family: Family) -> Path:
+    """The models folder of that home, with copies of a model and of what belongs to it."""
+    places = paths({"G4LOCAL_HOME": str(own_home / "home")})
+    importing.bring([family.model], Wish("copy"), places, silent, Event())
+    return places.models
 
 
 @pytest.fixture

@@ -9,15 +9,13 @@ from tests.cli.test_commands import DEMO, told
 from tests.families import Family
 
 
-def test_a_model_of_one_s_own_is_imported_listed_and_run(g4local: Run, own: Run, own_home: Path) -> None:
-    made = own_home / "some where" / "demo-model.gguf"
+def test_a_model_of_one_s_own_is_imported_and_run(own: Run, family: Family, own_home: Path) -> None:
+    made = own_home / "some where" / "a model.gguf"
     made.parent.mkdir()
-    assert g4local("convert", str(DEMO), "-o", str(made), "--quant", "Q8_0").returncode == 0
+    shutil.copy(family.model, made)
     done = own("import", str(made), "--name", "mine")
     assert done.stdout == f"{own_home}/home/models/mine.gguf\n"
-    assert done.stderr.startswith("mine.gguf, ") and f"is linked to {made}" in done.stderr
-    listed = json.loads(own("ls", "--json").stdout)["models"]
-    assert [each["name"] for each in listed] == ["demo", "mine"]
+    assert done.stderr == f"mine.gguf, 3.3 MB, is linked to {made}\n"
     assert own("run", "mine", "hello", "-n", "3", "--temp", "0", "--no-save").returncode == 6
 
 
@@ -43,9 +41,6 @@ def test_what_makes_no_sense_is_one_sentence(own: Run, family: Family, own_home:
     model = str(family.model)
     assert "two ways" in told(own("import", model, "--copy", "--move"), 2)
     assert "is a folder" in told(own("import", str(DEMO)), 2)
-    assert "no file" in told(own("import", "nothing.gguf"), 3)
-    (own_home / "text.gguf").write_text("hello")
-    told(own("import", str(own_home / "text.gguf")), 4)
     read_only = own_home / "home"
     shutil.rmtree(read_only, ignore_errors=True)
     read_only.write_text("no folder")

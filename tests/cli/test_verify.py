@@ -3,26 +3,16 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.cli.conftest import Run
-from tests.families import Family
 
 
-@pytest.fixture
-def models(own: Run, own_home: Path, family: Family) -> Path:
-    """The models folder, with a model and what belongs to it."""
-    assert own("import", str(family.model), "--copy").returncode == 0
-    return own_home / "home" / "models"
-
-
-def test_a_copy_is_known_from_its_copying_and_what_differs_is_named(own: Run, models: Path) -> None:
+def test_a_copy_is_known_from_its_copying_and_what_differs_is_named(own: Run, stocked: Path) -> None:
     done = own("verify")
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["FILE", "a.gguf", "b.gguf", "c.gguf"]
     assert done.stdout.count("as before") == 3
     assert "a.gguf carries a template that is not Google's; the built-in July one is used." in done.stderr
-    with (models / "b.gguf").open("r+b") as file:
+    with (stocked / "b.gguf").open("r+b") as file:
         file.truncate(9000)
     done = own("verify", "--json")
     assert done.returncode == 4 and done.stderr == ""
@@ -38,4 +28,3 @@ def test_a_copy_is_known_from_its_copying_and_what_differs_is_named(own: Run, mo
 def test_where_there_is_no_model_nothing_differs(own: Run) -> None:
     done = own("verify")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "There is no model in the models folder.\n")
-    assert json.loads(own("verify", "--json").stdout)["files"] == []
