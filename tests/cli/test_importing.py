@@ -16,7 +16,7 @@ def test_a_model_of_one_s_own_is_imported_and_run(own: Run, family: Family, own_
     done = own("import", str(made), "--name", "mine")
     assert done.stdout == f"{own_home}/home/models/mine.gguf\n"
     assert done.stderr == f"mine.gguf, 3.3 MB, is linked to {made}\n"
-    assert own("run", "mine", "hello", "-n", "3", "--temp", "0", "--no-save").returncode == 6
+    assert own("run", "mine", "hello", "-n", "3", "--ctx", "256", "--temp", "0", "--no-save").returncode == 6
 
 
 def test_a_script_gets_one_object(own: Run, family: Family) -> None:
