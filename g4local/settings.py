@@ -33,6 +33,8 @@ class Paths:
     """Checkpoints that are downloaded to be converted; deleted afterwards, unless the user keeps them."""
     permissions: Path
     """Which tools may run: a file for people to read and to write."""
+    mcp: Path
+    """Which MCP servers there are: a file that other programs use, too."""
 
 
 def paths(environ: Mapping[str, str]) -> Paths:
@@ -69,4 +71,5 @@ def _paths(data: Path, cache: Path, logs: Path, config: Path) -> Paths:
         data / "sessions.db",
         data / "checkpoints",
         config / "permissions.json",
+        config / "mcp.json",
     )

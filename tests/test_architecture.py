@@ -13,7 +13,7 @@ SOURCES = sorted(
     for folder in ("g4local", "converters", "tui", "tests", "demo", "bench")
     for path in (ROOT / folder).rglob("*.py")
 )
-HEAVY = ("llama_cpp", "numpy", "textual", "huggingface_hub", "jsonschema", "llguidance")
+HEAVY = ("llama_cpp", "numpy", "textual", "huggingface_hub", "jsonschema", "llguidance", "mcp", "anyio")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -38,7 +38,7 @@ def test_a_light_command_loads_no_heavy_package(arguments: list[str]) -> None:
 def test_the_parent_of_the_engine_loads_neither_llama_cpp_nor_numpy() -> None:
     program = (
         "import sys, g4local.backend.client, g4local.chat.conversation, g4local.tools.registry\n"
-        "print([name for name in ('llama_cpp', 'numpy', 'textual', 'llguidance') if name in sys.modules])"
+        "print([name for name in ('llama_cpp', 'numpy', 'textual', 'llguidance', 'mcp') if name in sys.modules])"
     )
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert child.stdout.strip() == "[]"

@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from g4local.chat.toolcalls import MAX_DEPTH, QUOTE, dictsort, write_value
@@ -21,6 +22,9 @@ from g4local.tools.tool import Tool
 
 MOST_RULES = 1000
 """Tools that need more may be called with any arguments: above 2,000 rules, llguidance overflows its stack."""
+
+MOST_STEPS = 20_000
+"""Schemas inside each other that are read for one tool; references can make far more of a small schema."""
 
 _DEEPEST = 6
 """Lists and objects inside each other where a schema says nothing about them."""
@@ -49,6 +53,10 @@ def call_grammar(tools: Sequence[Tool], special_tokens: Mapping[str, int]) -> st
     return "\n".join([start, *grammar.rules, *_TERMINALS])
 
 
+class _TooLarge(Exception):
+    """A schema needs more rules than there can be."""
+
+
 class _Grammar:
     """Rules that grow while schemas are read. What its methods return are expressions over these rules."""
 
@@ -57,13 +65,16 @@ class _Grammar:
         self._quote = f"<[{quote}]>"
         self._names: dict[str, str] = {}
         """The rule of each expression that has one."""
+        self._steps = 0
+        """Schemas that were read for this tool."""
 
     def arguments(self, schema: Schema) -> str:
         """What may stand between the braces of a call."""
-        before = len(self.rules)
-        expression = self._pairs(schema, 1, schema, nullable=True)
-        if len(self.rules) <= MOST_RULES:
-            return expression
+        before, self._steps = len(self.rules), 0
+        with suppress(_TooLarge):
+            expression = self._pairs(schema, 1, schema, nullable=True)
+            if len(self.rules) <= MOST_RULES:
+                return expression
         del self.rules[before:]
         self._names = {each: name for each, name in self._names.items() if int(name[1:]) < before}
         return self._map(self._any(1))
@@ -76,6 +87,9 @@ class _Grammar:
         return self._names[expression]
 
     def _value(self, schema: Any, depth: int, root: Schema) -> str:
+        self._steps += 1
+        if self._steps > MOST_STEPS or len(self.rules) > 2 * MOST_RULES:
+            raise _TooLarge
         if isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str):
             schema = _resolved(schema["$ref"], root)
         if not isinstance(schema, Mapping) or depth > MAX_DEPTH:

@@ -44,6 +44,17 @@ def tools(incomplete: str) -> list[str]:
     return _beginning(incomplete, (tool.name for tool in available(Path())[0]))
 
 
+def mcp_servers(incomplete: str) -> list[str]:
+    """Names of the servers in mcp.json; none where it can't be used."""
+    from g4local.core.errors import UsageError
+    from g4local.settings import paths
+    from g4local.tools.mcp import config
+
+    with suppress(UsageError):
+        return _beginning(incomplete, config.names(paths(environ).mcp))
+    return []
+
+
 def sessions(incomplete: str) -> list[tuple[str, str]]:
     """Ids of sessions, the newest first, with their titles; none where the store can't be used."""
     from g4local.cli.output import printable

@@ -12,6 +12,7 @@ from g4local.core.errors import UsageError
 from g4local.core.messages import Json, Message
 from g4local.library import DEMO
 from g4local.settings import paths
+from g4local.tools.mcp import config as mcp
 from g4local.tools.registry import available
 
 
@@ -47,11 +48,12 @@ def opened(request: Request, *, raw: bool) -> Iterator[Opened]:
         recording.close()
 
 
-def settings(request: Request, gguf: Path) -> dict[str, str | int | None]:
+def settings(request: Request, gguf: Path) -> dict[str, Json]:
     """What a turn's settings say of the model: by a name that means the same from every folder, and its file."""
     path = Path(request.model).expanduser()
     name = str(path.absolute()) if request.model != DEMO and path.exists() else request.model
-    return {"model": name, "quant": request.quant, "file": gguf.name, "ctx": request.ctx}
+    servers = list[Json](request.mcp or [])
+    return {"model": name, "quant": request.quant, "file": gguf.name, "ctx": request.ctx, "mcp": servers}
 
 
 def _gone_on_with(request: Request, recording: Recording) -> tuple[Request, Sequence[Message]]:
@@ -76,4 +78,12 @@ def _as_before(request: Request, settings: Mapping[str, Json]) -> Request:
     if not (request.tools or request.tool) and isinstance(tools, list):
         known = {tool.name for tool in available(request.folder)[0]}
         request = replace(request, tool=[name for name in tools if isinstance(name, str) and name in known])
-    return request
+    return replace(request, mcp=_servers(request, settings.get("mcp")))
+
+
+def _servers(request: Request, before: Json) -> list[str] | None:
+    """The MCP servers that are asked for, or those of before that there still are."""
+    if request.mcp or not isinstance(before, list) or not before:
+        return request.mcp
+    known = mcp.names(request.mcp_config or paths(environ).mcp)
+    return [name for name in before if isinstance(name, str) and name in known]

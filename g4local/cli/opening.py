@@ -13,14 +13,12 @@ from g4local.backend.engine import Constraint, LoadOptions, Sampling
 from g4local.backend.generation import grammar
 from g4local.chat.answers import schema
 from g4local.chat.conversation import Conversation, ConversationOptions
-from g4local.cli import keeping, output
+from g4local.cli import keeping, offering, output
 from g4local.cli.approval import Approval, Scope
 from g4local.cli.options import CONTEXT, Request
 from g4local.core.errors import UsageError, reason
 from g4local.core.progress import Report
 from g4local.settings import Paths, paths, snapshot_bytes
-from g4local.tools import permissions
-from g4local.tools.registry import Tool, available, harmless
 
 
 @contextmanager
@@ -39,9 +37,8 @@ def conversation(
     is loaded with the first question. `announced`: tool calls are on the screen already when the person is asked
     whether they may run.
     """
-    with keeping.opened(request, raw=raw) as kept:
+    with keeping.opened(request, raw=raw) as kept, offering.offered(kept.request, report, cancel, warn) as tools:
         request, recording = kept.request, kept.recording
-        tools = offered(request, warn)
         options = _options(request, raw=raw)
         scope = Scope(paths(environ).permissions, request.folder, lambda: recording.session if recording else None)
         approval = Approval(scope, everything=request.yes, announced=announced, warn=warn, cancel=cancel)
@@ -147,24 +144,3 @@ def sampling(request: Request) -> Sampling:
         repeat_penalty=request.repeat_penalty,
         seed=request.seed,
     )
-
-
-def offered(request: Request, warn: Callable[[str], None]) -> tuple[Tool, ...]:
-    """The tools that the model is told of, without those that the rules deny; UsageError for a name of none."""
-    if not (request.tools or request.tool):
-        return ()
-    known, warnings = available(request.folder)
-    for warning in warnings:
-        warn(warning)
-    names = {tool.name for tool in known}
-    named = dict.fromkeys(request.tool or ())
-    if unknown := [name for name in named if name not in names]:
-        raise UsageError(f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(sorted(names))}.")
-    file = paths(environ).permissions
-    rules = permissions.read(file)
-    denied = {name for name in names if rules.permission(name, request.folder) == "deny"}
-    for name in named:
-        if name in denied:
-            warn(f"{name} is not offered, since it is denied in {file}.")
-    wanted = {*named, *(tool.name for tool in (harmless(known) if request.tools else ()))} - denied
-    return tuple(tool for tool in known if tool.name in wanted)

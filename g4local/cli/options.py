@@ -44,6 +44,19 @@ SessionId = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 
+Mcp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mcp",
+        metavar="NAME",
+        help="Offer the tools of this server in mcp.json (repeatable).",
+        autocompletion=completion.mcp_servers,
+    ),
+]
+McpFile = Annotated[
+    Path | None,
+    typer.Option("--mcp-config", metavar="FILE", help="Another mcp.json.", exists=True, dir_okay=False),
+]
 
 _MOST = 2**31 - 1
 KEEP_ALIVE = 1800.0
@@ -172,6 +185,8 @@ class Request:
         Path,
         typer.Option("--folder", metavar="DIR", help="What the file tools may see.", exists=True, file_okay=False),
     ] = Path()
+    mcp: Mcp = None
+    mcp_config: McpFile = None
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Run tools without asking, but those that the rules deny.")
     ] = False

@@ -36,6 +36,7 @@ class Session:
         self._bar = bar
         self._cancel = cancel
         self._stats = request.stats
+        self._served = tuple(tool for tool in talk.tools if tool.served)
         self._space = Space(talk, bar, cancel)
 
     @property
@@ -141,6 +142,7 @@ class Session:
     def _tools(self, argument: str) -> None:
         """show or choose tools: /tools on, /tools off, /tools clock calculate"""
         known, warnings = available(self._request.folder)
+        known += self._served
         for warning in warnings:
             output.warning(warning)
         names = {"on": [tool.name for tool in harmless(known)], "off": []}.get(argument, argument.split())

@@ -1,7 +1,8 @@
 """`g4local tools`: what models can ask for, what it costs to tell them, and whether it may run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import environ
 from pathlib import Path
 from threading import Event
@@ -24,6 +25,9 @@ Folder = Annotated[
     Path, typer.Option("--folder", metavar="DIR", help="What the file tools may see.", exists=True, file_okay=False)
 ]
 
+_SERVED = "__"
+"""In the name of a tool that an MCP server offers, behind the server's; such a name is known only while it runs."""
+
 tools = typer.Typer(invoke_without_command=True)
 
 
@@ -45,10 +49,16 @@ def ls(
         ),
     ] = None,
     folder: Folder = Path(),
+    mcp: options.Mcp = None,
+    mcp_config: options.McpFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List the tools; `--tools` offers all but those that change something, which are named with `--tool`."""
-    known = _known(folder)
+    with _known(folder, mcp, mcp_config) as known:
+        _list(known, folder, model, as_json)
+
+
+def _list(known: Mapping[str, "Tool"], folder: Path, model: str | None, as_json: bool) -> None:
     costs = _costs(model, known) if model is not None else {}
     if as_json:
         listed: list[Json] = [_object(tool, folder, costs.get(tool.name)) for tool in known.values()]
@@ -71,9 +81,16 @@ def ls(
 
 
 @tools.command()
-def show(name: Name, folder: Folder = Path(), as_json: options.AsJson = False) -> None:
+def show(
+    name: Name,
+    folder: Folder = Path(),
+    mcp: options.Mcp = None,
+    mcp_config: options.McpFile = None,
+    as_json: options.AsJson = False,
+) -> None:
     """Show what a tool does and takes."""
-    tool = _named(name, folder)
+    with _known(folder, mcp, mcp_config) as known:
+        tool = _named(name, known)
     if as_json:
         parameters = cast(Json, tool.parameters)
         output.json_line({"schema": "g4local.tools.show/1", **_object(tool, folder, None), "parameters": parameters})
@@ -95,17 +112,18 @@ def call(
     name: Name,
     arguments: Annotated[str, typer.Argument(metavar="JSON", help='An object: {"path": "notes.txt"}')] = "{}",
     folder: Folder = Path(),
+    mcp: options.Mcp = None,
+    mcp_config: options.McpFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Run a tool yourself, as a model would; you are not asked, and rules are for models."""
     from g4local.chat.calls import outcome
     from g4local.core.messages import ToolCall
 
-    tool = _named(name, folder)
     given = ToolCall(name, _arguments(arguments))
     cancel = Event()
-    with interruptible(cancel):
-        result = outcome(given, [tool], lambda call: True, cancel)
+    with interruptible(cancel), _known(folder, mcp, mcp_config, cancel) as known:
+        result = outcome(given, [_named(name, known)], lambda call: True, cancel)
     if cancel.is_set():
         raise Cancelled(f"{name} was stopped.")
     if as_json:
@@ -130,22 +148,30 @@ def set_(
     """Say whether a tool may run: everywhere, or in a folder. The rules are in a file that `doctor` names."""
     from g4local.tools import permissions
 
-    _named(name, folder or Path())
+    if _SERVED not in name:
+        with _known(Path()) as known:
+            _named(name, known)
     permissions.remember(paths(environ).permissions, name, permission, folder=folder)
     output.line(f"{name}: {permission}" + (f" in {folder.absolute()}" if folder else ""))
 
 
-def _known(folder: Path) -> Mapping[str, "Tool"]:
+@contextmanager
+def _known(
+    folder: Path, mcp: list[str] | None = None, file: Path | None = None, cancel: Event | None = None
+) -> Iterator[Mapping[str, "Tool"]]:
+    """The tools that there are, by name, with those of the MCP servers asked for."""
+    from g4local.cli.offering import served
     from g4local.tools.registry import available
 
-    known, warnings = available(folder)
+    local, warnings = available(folder)
     for warning in warnings:
         output.warning(warning)
-    return {tool.name: tool for tool in known}
+    with output.Bar() as bar, served(mcp, file, bar.report, cancel or Event(), output.warning) as tools:
+        bar.stop()
+        yield {tool.name: tool for tool in (*local, *tools)}
 
 
-def _named(name: str, folder: Path) -> "Tool":
-    known = _known(folder)
+def _named(name: str, known: Mapping[str, "Tool"]) -> "Tool":
     if name not in known:
         raise UsageError(f"There is no tool {name!r}.", f"Tools: {', '.join(known)}.")
     return known[name]

@@ -35,6 +35,8 @@ class Tool:
     """Whether it can change something: such a tool is offered only where it is named."""
     source: str = "g4local"
     """Who offers it."""
+    served: bool = False
+    """Whether a server does, which it lives and dies with."""
 
 
 @overload
@@ -66,11 +68,16 @@ def validate(tool: Tool, arguments: Mapping[str, Json]) -> str | None:
     """What is wrong with the arguments of a call, in one sentence; None when nothing is."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
     required = tool.parameters.get("required")
     schema = {"additionalProperties": False, **tool.parameters}
     told = _told(arguments, required if isinstance(required, list) else [])
-    error = best_match(Draft202012Validator(schema).iter_errors(told))
+    try:
+        error = best_match(Draft202012Validator(schema, registry=Registry()).iter_errors(told))
+    except (Unresolvable, RecursionError):
+        return "its schema refers to what there is not, or to itself without end"
     if error is None:
         return None
     complaint = error.message if len(error.message) <= _LONGEST_COMPLAINT else error.message[:_LONGEST_COMPLAINT] + "…"

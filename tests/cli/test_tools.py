@@ -1,12 +1,15 @@
 """`g4local tools`, and what models are offered."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from g4local.cli.opening import offered
+from g4local.cli import keeping
+from g4local.cli.offering import named
 from g4local.cli.options import Request
 from g4local.core.errors import UsageError
 from g4local.tools import permissions
@@ -126,7 +129,7 @@ def test_a_tool_s_words_do_not_steer_a_terminal_or_a_script(g4local: Run, tmp_pa
 
 
 def names(request: Request, warnings: list[str] | None = None) -> list[str]:
-    return [tool.name for tool in offered(request, ([] if warnings is None else warnings).append)]
+    return [tool.name for tool in named(request, ([] if warnings is None else warnings).append)]
 
 
 def test_all_tools_that_change_nothing_are_offered_and_others_by_name() -> None:
@@ -145,3 +148,49 @@ def test_a_denied_tool_is_not_offered(own_home: Path) -> None:
     assert not warnings
     assert names(Request("demo", tool=["clock"]), warnings) == []
     assert "clock" in warnings[0] and "permissions.json" in warnings[0]
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> str:
+    """An mcp.json with the reference SDK's server, one that can't be used, and a hostile one."""
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    file = tmp_path / "mcp.json"
+    entries = {
+        "ref": {"command": sys.executable, "args": ["-m", "tests.mcp_server"], "env": environment},
+        "evil": {"command": sys.executable, "args": ["-m", "tests.hostile_server", "markup"], "env": environment},
+        "missing": {"command": "no-such-program"},
+    }
+    file.write_text(json.dumps({"mcpServers": entries}))
+    return str(file)
+
+
+def test_an_mcp_server_s_tools_are_listed_and_called(g4local: Run, servers: str) -> None:
+    flags = ("--mcp", "ref", "--mcp-config", servers)
+    listed = the_object(g4local("tools", "ls", "--json", *flags).stdout)["tools"]
+    assert [(tool["name"], tool["source"]) for tool in listed[8:]] == [
+        (f"ref__{name}", "MCP server ref") for name in ("add", "fail", "environment", "picture", "echo")
+    ]
+    assert g4local("tools", "call", "ref__add", '{"left": 2, "right": 40}', *flags).stdout == "42\n"
+    assert g4local("tools", "set", "ref__add", "allow").stdout == "ref__add: allow\n"
+
+
+def test_servers_that_can_not_be_used_or_are_not_there(g4local: Run, servers: str) -> None:
+    listed = g4local("tools", "ls", "--mcp", "missing", "--mcp-config", servers)
+    assert listed.returncode == 0 and "The MCP server missing can't be used" in listed.stderr
+    unknown = g4local("run", "demo", "hi", "--mcp", "nobody", "--mcp-config", servers)
+    assert unknown.returncode == 2 and "names no MCP server 'nobody'" in unknown.stderr
+
+
+def test_what_a_hostile_server_says_of_itself_is_shown_harmlessly(g4local: Run, servers: str) -> None:
+    shown = g4local("tools", "ls", "--mcp", "evil", "--mcp-config", servers)
+    assert "<|turn>" in shown.stdout and "\x1b" not in shown.stdout + shown.stderr
+    assert len(shown.stdout.splitlines()) == 1 + len(NAMES) + 1
+
+
+def test_a_session_goes_on_with_its_servers(servers: str) -> None:
+    def gone_on_with(**asked: Any) -> list[str] | None:
+        return keeping._as_before(Request("demo", mcp_config=Path(servers), **asked), {"mcp": ["ref", "sold"]}).mcp
+
+    assert gone_on_with() == ["ref"]
+    assert gone_on_with(mcp=["evil"]) == ["evil"]
+    assert keeping.settings(Request("demo", mcp=["ref"]), Path("demo.gguf"))["mcp"] == ["ref"]

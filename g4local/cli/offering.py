@@ -1,0 +1,79 @@
+"""From the flags to the tools that a model is told of: ours, those of packages, and those of MCP servers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+from threading import Event
+
+from g4local.chat.toolcosts import told
+from g4local.cli.options import Request
+from g4local.core.errors import UsageError
+from g4local.core.progress import Progress, Report
+from g4local.settings import paths
+from g4local.tools import permissions
+from g4local.tools.registry import Tool, available, harmless
+
+Warn = Callable[[str], None]
+
+
+@contextmanager
+def offered(request: Request, report: Report, cancel: Event, warn: Warn) -> Iterator[tuple[Tool, ...]]:
+    """The tools that the model is told of while the block runs, without those that the rules deny.
+
+    UsageError for a tool or a server that there is not; a server that can't be used is a warning.
+    """
+    local = named(request, warn)
+    with served(request.mcp, request.mcp_config, report, cancel, warn) as tools:
+        rules = permissions.read(paths(environ).permissions)
+        yield (*local, *(tool for tool in tools if rules.permission(tool.name, request.folder) != "deny"))
+
+
+def named(request: Request, warn: Warn) -> tuple[Tool, ...]:
+    """Those of them that are no server's."""
+    if not (request.tools or request.tool):
+        return ()
+    known, warnings = available(request.folder)
+    for warning in warnings:
+        warn(warning)
+    names = {tool.name for tool in known}
+    named = dict.fromkeys(request.tool or ())
+    if unknown := [name for name in named if name not in names]:
+        raise UsageError(f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(sorted(names))}.")
+    file = paths(environ).permissions
+    rules = permissions.read(file)
+    denied = {name for name in names if rules.permission(name, request.folder) == "deny"}
+    for name in named:
+        if name in denied:
+            warn(f"{name} is not offered, since it is denied in {file}.")
+    wanted = {*named, *(tool.name for tool in (harmless(known) if request.tools else ()))} - denied
+    return tuple(tool for tool in known if tool.name in wanted)
+
+
+@contextmanager
+def served(
+    names: Sequence[str] | None, file: Path | None, report: Report, cancel: Event, warn: Warn
+) -> Iterator[tuple[Tool, ...]]:
+    """The tools of the MCP servers of these names, which are left again at the end."""
+    if not names:
+        yield ()
+        return
+    from g4local.tools.mcp import config
+
+    servers = config.named(file or paths(environ).mcp, names)
+    from g4local.tools.mcp.connection import connected
+
+    report(Progress("start MCP servers", 0, 0))
+    with connected(servers, cancel) as (tools, warnings):
+        for warning in warnings:
+            warn(warning)
+        yield tuple(tool for tool in tools if _can_be_told(tool, warn))
+
+
+def _can_be_told(tool: Tool, warn: Warn) -> bool:
+    try:
+        told(tool)
+    except UsageError as error:
+        warn(f"{tool.name} is left out. {error.message}")
+        return False
+    return True
