@@ -54,6 +54,11 @@ def remembered(files: Sequence[Path], memo: Path) -> dict[Path, str]:
     return {path: found for path in files if (found := _remembered(path, known))}
 
 
+def folders(memo: Path) -> set[Path]:
+    """The folders of all files that were ever hashed, whether they are still there or not."""
+    return {Path(name).parent for name in _read(memo)}
+
+
 def remember(found: Mapping[Path, str], memo: Path) -> None:
     """Keep hashes for as long as the files stay as they are; where that can't be, only time is lost."""
     known = _read(memo)

@@ -11,19 +11,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
-from g4local import library, naming, receipts, sidecars
+from g4local import hashing, library, naming, receipts, sidecars
 from g4local.backend.state import owners, snapshots
 from g4local.catalog import Kind
 from g4local.core import split
 from g4local.core.errors import G4Error, UsageError, reason
+from g4local.core.progress import Report
 from g4local.settings import Paths
 from g4local.sidecars import Part
 
 _RECEIPT = ".receipt.json"
 _PID = re.compile(r"\.(\d{1,10})\.part")
 """The end of a small file that is written by the process of that number."""
+_CONVERTED = re.compile(r"(.+)-[A-Z0-9_]+-([0-9a-f]{16})")
+"""The name of a conversion: of the folder, the recipe, and of all that went into it."""
 _XET = re.compile(r".+\.[0-9a-f]{16}\.xet")
 
 
@@ -32,7 +36,7 @@ class Leaving:
     """A file or folder that is to be removed."""
 
     path: Path
-    kind: Kind | Literal["receipt", "part", "snapshots"]
+    kind: Kind | Literal["receipt", "part", "snapshots", "conversion"]
     nbytes: int
     """What the disk gets back: nothing for a link, and for a file that has a second name elsewhere."""
     why: str
@@ -59,8 +63,11 @@ def models(names: Sequence[str], paths: Paths) -> list[Leaving]:
     return [*going, *_receipts(going)]
 
 
-def unused(paths: Paths) -> list[Leaving]:
-    """What nothing uses: halves of downloads and conversions, snapshots of models that are gone, orphans."""
+def unused(paths: Paths, report: Report, cancel: Event) -> list[Leaving]:
+    """What nothing uses: halves, conversions of checkpoints that are gone, snapshots of such models, orphans.
+
+    A checkpoint that has changed is hashed for that; Cancelled.
+    """
     staying = _whole(paths.models, without=()) or []
     orphans = [
         _leaving(file, part.kind, "fits no model here")
@@ -73,7 +80,7 @@ def unused(paths: Paths) -> list[Leaving]:
         for path in sorted(paths.models.glob(f"*{_RECEIPT}"))
         if not os.path.lexists(path.with_name(path.name.removesuffix(_RECEIPT) + ".gguf"))
     ]
-    return [*_halves(paths), *_forgotten(paths), *orphans, *alone]
+    return [*_halves(paths), *_outdated(paths, report, cancel), *_forgotten(paths), *orphans, *alone]
 
 
 def nowhere(paths: Paths) -> list[Path]:
@@ -178,6 +185,23 @@ def _halves(paths: Paths) -> Iterator[Leaving]:
         yield from (_leaving(path, "part", "what wrote it was killed") for path in snapshots.abandoned(folder))
 
 
+def _outdated(paths: Paths, report: Report, cancel: Event) -> Iterator[Leaving]:
+    """Conversions of checkpoints that are gone, or have changed since; of one that nobody knows, nothing is said."""
+    memo = paths.cache / hashing.MEMO
+    known = hashing.folders(memo)
+
+    def is_made_of(folder: Path, key: str) -> bool:
+        if folder.is_dir():
+            return library.content_key(folder, memo, report, cancel).startswith(key)
+        return not folder.parent.is_dir()  # on a disk that is not there now
+
+    for path in sorted(paths.converted.glob("*.gguf")):
+        named = _CONVERTED.fullmatch(path.stem)
+        sources = [folder for folder in known if named and folder.name == named[1]]
+        if named and sources and not any(is_made_of(folder, named[2]) for folder in sources):
+            yield _leaving(path, "conversion", "its checkpoint is gone or has changed")
+
+
 def _forgotten(paths: Paths) -> Iterator[Leaving]:
     """Folders of snapshots whose model is gone."""
     known = [path for folder in (paths.models, paths.converted) for path in folder.glob("*.gguf")]
@@ -226,7 +250,7 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _leaving(path: Path, kind: Kind | Literal["receipt", "part"], why: str) -> Leaving:
+def _leaving(path: Path, kind: Kind | Literal["receipt", "part", "conversion"], why: str) -> Leaving:
     return Leaving(path, kind, _nbytes(path), f"{why}: only the link goes" if path.is_symlink() else why)
 
 

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from g4local import importing, pins, removing
+from g4local import importing, library, pins, removing
 from g4local.backend.state import owners
 from g4local.core.errors import G4Error, ModelNotFound, UsageError
 from g4local.core.progress import silent
@@ -16,6 +16,7 @@ from g4local.importing import Way, Wish
 from g4local.pins import Pin
 from g4local.removing import Leaving
 from g4local.settings import Paths, paths
+from tests import checkpoints
 from tests.convert import rewriting
 from tests.families import Family
 
@@ -29,6 +30,10 @@ def places(own_home: Path) -> Paths:
 
 def bring(places: Paths, family: Family, name: str | None = None, way: Way = "copy") -> None:
     importing.bring([family.model], Wish(way, name=name), places, silent, Event())
+
+
+def unused(places: Paths) -> list[Leaving]:
+    return removing.unused(places, silent, Event())
 
 
 def names(folder: Path) -> list[str]:
@@ -48,7 +53,7 @@ def test_a_model_goes_with_its_receipt_and_what_fits_it_alone(places: Paths, fam
     (places.models / "narrow.receipt.json").write_text("{}")
     assert gone(removing.models(["a"], places)) == ["a.gguf", "a.receipt.json", "b.gguf", "c.gguf"]
     assert names(places.models) == ["a-b.gguf", "a-c.gguf", "narrow.gguf", "narrow.receipt.json"]
-    assert removing.unused(places) == []
+    assert unused(places) == []
 
 
 def test_what_another_model_needs_stays(places: Paths, family: Family) -> None:
@@ -68,9 +73,9 @@ def test_beside_a_file_that_can_not_be_read_sidecars_stay(places: Paths, family:
     bring(places, family)
     (places.models / "broken.gguf").write_bytes(family.model.read_bytes()[:4000])
     assert gone(removing.models(["a"], places)) == ["a.gguf"]
-    assert removing.unused(places) == []
+    assert unused(places) == []
     assert gone(removing.models(["broken"], places)) == ["broken.gguf"]
-    assert gone(removing.unused(places)) == ["b.gguf", "c.gguf"]
+    assert gone(unused(places)) == ["b.gguf", "c.gguf"]
 
 
 def test_a_link_goes_and_what_it_leads_to_stays(places: Paths, family: Family, tmp_path: Path) -> None:
@@ -85,7 +90,7 @@ def test_a_link_goes_and_what_it_leads_to_stays(places: Paths, family: Family, t
 def test_a_link_that_leads_nowhere_is_told_and_can_be_removed(places: Paths, tmp_path: Path) -> None:
     link = places.models / "unplugged.gguf"
     link.symlink_to(tmp_path / "stick" / "x.gguf")
-    assert removing.nowhere(places) == [link] and removing.unused(places) == []
+    assert removing.nowhere(places) == [link] and unused(places) == []
     assert gone(removing.models(["unplugged"], places)) == ["unplugged.gguf"]
 
 
@@ -155,7 +160,7 @@ def test_halves_go_unless_somebody_writes_them(places: Paths) -> None:
     (places.models / "link.part").symlink_to(dead[0])
     with alive[0].open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        leaving = removing.unused(places)
+        leaving = unused(places)
         assert {each.kind for each in leaving} == {"part"} and {each.nbytes for each in leaving} == {5}
         gone(leaving)
         assert [path.exists() for path in (*dead, *alive)] == [False] * 5 + [True] * 3
@@ -169,7 +174,7 @@ def test_receipts_of_models_that_are_gone_go(places: Paths, family: Family) -> N
     bring(places, family)
     (places.models / "a.receipt.json").write_text("{}")
     (places.models / "old.receipt.json").write_text("{}")
-    assert gone(removing.unused(places)) == ["old.receipt.json"]
+    assert gone(unused(places)) == ["old.receipt.json"]
 
 
 def test_snapshots_go_when_their_model_is_nowhere_any_more(places: Paths, family: Family, tmp_path: Path) -> None:
@@ -183,12 +188,32 @@ def test_snapshots_go_when_their_model_is_nowhere_any_more(places: Paths, family
     (places.snapshots / "broken").mkdir()
     (places.snapshots / "broken" / "model.json").write_text('{"path": 1}')
     here.rename(places.models / "new name.gguf")
-    assert removing.unused(places) == [], "the one lies where it lay, the other has another name"
+    assert unused(places) == [], "the one lies where it lay, the other has another name"
     elsewhere.write_bytes(family.towers.read_bytes())
-    (leaving,) = removing.unused(places)
+    (leaving,) = unused(places)
     assert (leaving.path.name, leaving.kind) == ("one", "snapshots") and leaving.nbytes > 5
     gone([leaving])
     assert names(places.snapshots) == ["broken", "two", "unknown"]
+
+
+def test_conversions_go_when_their_checkpoint_has_gone_or_has_changed(places: Paths, tmp_path: Path) -> None:
+    sources = {}
+    for number, name in enumerate(("same", "changed", "gone", "unplugged")):
+        folder = checkpoints.write(tmp_path / f"disk{number}" / name, checkpoints.make("dense", number))
+        sources[name] = folder
+        library.gguf(library.find(str(folder), places), "q8_0", places, silent, Event())
+    (places.converted / "unknown-Q8_0-0123456789abcdef.gguf").write_bytes(b"GGUF")
+    assert unused(places) == []
+    (sources["changed"] / "chat_template.jinja").write_text("another")
+    shutil.rmtree(sources["gone"])
+    shutil.rmtree(sources["unplugged"].parent)
+    leaving = unused(places)
+    assert [(each.kind, each.path.name.split("-")[0]) for each in leaving] == [
+        ("conversion", "changed"),
+        ("conversion", "gone"),
+    ]
+    gone(leaving)
+    assert unused(places) == []
 
 
 def test_what_can_not_be_removed_is_one_sentence(
@@ -205,4 +230,4 @@ def test_what_can_not_be_removed_is_one_sentence(
 
 
 def test_before_there_is_anything_nothing_is_unused(own_home: Path) -> None:
-    assert removing.unused(paths(os.environ)) == []
+    assert unused(paths(os.environ)) == []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4local.cli import asking, completion, options, output
+from g4local.cli.interrupts import interruptible
 from g4local.core.errors import G4Error, UsageError
 from g4local.core.messages import Json
 from g4local.settings import paths
@@ -50,12 +51,13 @@ def rm(
 def prune(yes: Yes = False, dry_run: DryRun = False, as_json: options.AsJson = False) -> None:
     """Remove what nothing uses: halves of downloads, snapshots of models that are gone, orphaned towers and drafters.
 
-    A download that was stopped begins anew after that.
+    Conversions of checkpoints that are gone or have changed go, too. What was stopped while it came begins anew then.
     """
     from g4local import removing
 
-    places = paths(environ)
-    going = removing.unused(places)
+    places, cancel = paths(environ), Event()
+    with output.Bar() as bar, interruptible(cancel):
+        going = removing.unused(places, bar.report, cancel)
     _carry_out(going, PRUNE_SCHEMA, yes=yes, dry_run=dry_run, as_json=as_json)
     if not as_json:
         for link in removing.nowhere(places):
