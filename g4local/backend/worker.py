@@ -5,7 +5,7 @@ stop is seen at once. It ends with its stdin, or when its parent is gone. Whatev
 
 With `--describe` it prints what llama.cpp says of the machine, with `--probe on|off` it runs a small quantized model
 with or without extra buffers, with `--constraint` it reads a Constraint as JSON on stdin and prints what is wrong with
-it; all are over then.
+it; all are over then. It needs no network, so none of its sockets can reach one.
 """
 
 import json
@@ -24,6 +24,7 @@ from g4local.backend.engine import Constraint
 from g4local.backend.process import frames
 from g4local.backend.process.frames import Frame
 from g4local.backend.process.gathering import gathered
+from g4local.core import offline
 from g4local.core.errors import G4Error
 from g4local.core.progress import Progress
 
@@ -243,4 +244,5 @@ class _Worker:
 
 
 if __name__ == "__main__":
+    offline.enforce()
     main(sys.argv[1:])

@@ -17,6 +17,7 @@ from g4local.cli.convert import convert
 from g4local.cli.doctor import doctor
 from g4local.cli.du import du
 from g4local.cli.fit import fit
+from g4local.cli.group import Group
 from g4local.cli.importing import import_
 from g4local.cli.measure import compare, imatrix
 from g4local.cli.models import ls
@@ -31,12 +32,14 @@ from g4local.cli.sessions import sessions
 from g4local.cli.show import show
 from g4local.cli.tools import tools
 from g4local.cli.verify import verify
+from g4local.core import offline
 from g4local.core.errors import Cancelled, G4Error
 
 _BROKEN_PIPE = 141
 """What a shell reports for a program that wrote into a pipe which nobody reads any more."""
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -77,6 +80,11 @@ def _forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _go_offline(wanted: bool) -> None:
+    if wanted:
+        offline.enforce()
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         output.line(f"g4local {__version__}")
@@ -87,6 +95,17 @@ def _print_version(wanted: bool) -> None:
 def _global_options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            callback=_go_offline,
+            is_eager=True,
+            expose_value=False,
+            envvar=offline.VARIABLE,
+            help="Make every network connection impossible.",
+        ),
     ] = False,
 ) -> None:
     """Run Google's Gemma 4 on this machine. Try: g4local run demo "What can you do?" """

@@ -13,6 +13,7 @@ import typer
 
 from g4local import __version__
 from g4local.cli import options, output
+from g4local.core import offline
 from g4local.core.errors import EngineError
 from g4local.core.messages import Json
 from g4local.settings import Paths, paths, snapshot_bytes
@@ -22,7 +23,10 @@ SCHEMA = "g4local.doctor/1"
 
 _WIDEST = 100
 _LABELS = {"extra_buffers": "start probe", "llama_cpp": "llama.cpp", "memory_bytes": "memory"}
-_LEFT_OUT = ("available_memory_bytes", "free_disk_bytes", "snapshot_files", "snapshots_bytes", "snapshots_limit_bytes")
+_LEFT_OUT = (
+    *("available_memory_bytes", "free_disk_bytes", "sockets_refused"),
+    *("snapshot_files", "snapshots_bytes", "snapshots_limit_bytes"),
+)
 """Values that are told behind others."""
 
 
@@ -30,7 +34,8 @@ def doctor(as_json: options.AsJson = False) -> None:
     """Check that models can run here; say where everything lies."""
     places = paths(environ)
     report = {"g4local": __version__, "python": platform.python_version(), "system": platform.platform()}
-    checks: dict[str, Json] = {**report, **_machine(), **_engine(places), **_folders(places)}
+    network: dict[str, Json] = {"offline": offline.holds()}
+    checks: dict[str, Json] = {**report, **network, **_machine(), **_engine(places), **_folders(places)}
     if as_json:
         output.json_line({"schema": SCHEMA, **checks})
     else:
@@ -70,6 +75,7 @@ def _engine(places: Paths) -> dict[str, Json]:
         "devices": [dict(asdict(device)) for device in facts.devices],
         "extra_buffers": extra_buffers,
         "sockets": facts.sockets,
+        "sockets_refused": facts.offline,
         "tuned_models": tuning.count(places.cache),
         "error": None,
     }
@@ -121,8 +127,15 @@ def _text(name: str, value: Json, checks: dict[str, Json]) -> str:
     match name, value:
         case "extra_buffers", bool():
             return f"repacked weights {'run' if value else 'fault, so they are off'} here"
+        case "offline", bool():
+            return (
+                "yes, every connection is refused"
+                if value
+                else "no: `pull` may open connections (--offline forbids it)"
+            )
         case "sockets", int():
-            return f"{value or 'none'} opened by llama.cpp's process"
+            refused = ", which was refused one" if checks["sockets_refused"] else ""
+            return f"{value or 'none'} opened by llama.cpp's process{refused}"
         case "memory_bytes", int():
             return f"{_bytes(value)}, {_bytes(checks['available_memory_bytes'])} of it free for models"
         case "snapshots", str():

@@ -12,6 +12,7 @@ import typer
 
 from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
+from g4local.core import offline
 from g4local.core.errors import UsageError
 from g4local.core.messages import Json
 from g4local.core.progress import Progress, Report
@@ -102,7 +103,7 @@ def _pulled(model: str, wish: Wish, context: "Context") -> list["Pulled"]:
 
     if model == library.DEMO:
         raise UsageError("The demo model is built in, so there is nothing to pull.", "g4local run demo")
-    if sys.stderr and sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty() and not offline.is_on():
         output.note("Asking the hub.")
     reference = catalog.reference(model)
     if wish.quant and (reference.quant or reference.file):

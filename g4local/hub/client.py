@@ -36,7 +36,7 @@ class Passing(NetworkError):
 
 def api() -> "HfApi":
     """The library's interface to the hub, which tells it nothing but who we are."""
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when the library is loaded
+    _keep_quiet()
     from huggingface_hub import HfApi
     from huggingface_hub.utils import logging
 
@@ -46,6 +46,7 @@ def api() -> "HfApi":
 
 def headers() -> dict[str, str]:
     """What goes with a request for a file: who we are, and the user's token if there is one."""
+    _keep_quiet()
     from huggingface_hub.utils import build_hf_headers
 
     return build_hf_headers(library_name=NAME, library_version=__version__)
@@ -89,6 +90,14 @@ def told(what: str) -> Iterator[None]:
         raise Passing(f"{what} can't be downloaded: {reason}.") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise NetworkError(f"{what} can't be downloaded: {error}.", _CONNECTION_HINT) from error
+
+
+def _keep_quiet() -> None:
+    """Have the library tell nobody who asks through us, nor look for a newer version; it reads this when it is loaded.
+
+    (With telemetry on, it asks the hub for a list of programs once a day, to tell it which of them it is called by.)
+    """
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
 
 
 def _refusal(what: str, response: "Response") -> NetworkError:

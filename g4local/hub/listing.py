@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from threading import Event
 from typing import TYPE_CHECKING, Literal
 
+from g4local.core import offline
 from g4local.core.errors import ModelNotFound, NetworkError
 from g4local.hub import client
 from g4local.hub.patience import persistently
@@ -127,7 +128,8 @@ class Repository:
 
 
 def listing(repo: str, revision: str | None, cancel: Event) -> Repository:
-    """What a repository holds; the errors of `client.told`, NetworkError when the answer makes no sense."""
+    """What a repository holds; the errors of `client.told`, NetworkError when the answer makes no sense, or offline."""
+    offline.expect_network(repo)
 
     def ask() -> Repository:
         hub = client.api()

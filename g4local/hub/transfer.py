@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, BinaryIO
 
+from g4local.core import offline
 from g4local.core.errors import G4Error, NetworkError, reason
 from g4local.hub import client
 from g4local.hub.client import Passing
@@ -149,6 +150,7 @@ def _connection(file: Remote, done: int, pace: Pace) -> Generator[bytes]:
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.utils import get_session, hf_raise_for_status
 
+    offline.expect_network(f"{file.repo}/{file.path}")
     headers = {**client.headers(), "Accept-Encoding": "identity"}
     if done:
         headers["Range"] = f"bytes={done}-"

@@ -1,5 +1,6 @@
 """A model runs where no socket can be made, and on a disk that takes nothing more."""
 
+import json
 import os
 import resource
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import PROGRAM, Run
+from tests.hubs import Hub
 
 NO_SOCKETS = """
 import sys
@@ -48,6 +50,50 @@ def test_doctor_counts_sockets_and_fits_into_100_columns_beside_its_longest_path
     home, told = environment["G4LOCAL_HOME"], g4local("doctor").stdout
     assert "none opened by llama.cpp's process" in told
     assert all(len(line) <= 100 or home in line for line in told.splitlines())
+
+
+@pytest.mark.parametrize("way", ["before", "behind", "variable"])
+def test_offline_the_same_is_answered_and_nothing_is_pulled(
+    way: str, hub: Hub, environment: dict[str, str], tmp_path: Path, answer: str
+) -> None:
+    """The hub would give the file; nothing reaches it."""
+    hub.put("owner/gemma-tiny-GGUF", "gemma-tiny-Q8_0.gguf", b"GGUF")
+
+    def g4local(*arguments: str, home: str) -> subprocess.CompletedProcess[str]:
+        places = {**hub.environment(tmp_path), "G4LOCAL_HOME": home}
+        command = {
+            "before": ["--offline", *arguments],
+            "behind": [*arguments, "--offline"],
+            "variable": list(arguments),
+        }[way]
+        switch = {"G4LOCAL_OFFLINE": "1"} if way == "variable" else {}
+        return subprocess.run(
+            [*PROGRAM, *command], env={**places, **switch}, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    pulled = g4local("pull", "owner/gemma-tiny-GGUF", home=str(tmp_path))
+    assert (pulled.returncode, pulled.stdout) == (7, "")
+    error, hint = pulled.stderr.splitlines()
+    assert error.endswith("--offline forbids every connection.") and "G4LOCAL_OFFLINE" in hint
+    assert hub.log() == []
+    told = json.loads(g4local("doctor", "--json", home=environment["G4LOCAL_HOME"]).stdout)
+    assert (told["offline"], told["sockets_refused"], told["error"]) == (True, True, None)
+    assert g4local(*QUESTION, home=environment["G4LOCAL_HOME"]).stdout == answer
+
+
+def test_without_it_only_the_engine_is_kept_from_the_network(g4local: Run) -> None:
+    told = json.loads(g4local("doctor", "--json").stdout)
+    assert (told["offline"], told["sockets_refused"]) == (False, True)
+
+
+def test_what_is_here_is_found_without_the_hub(hub: Hub, tmp_path: Path) -> None:
+    hub.put("owner/gemma-tiny-GGUF", "gemma-tiny-Q8_0.gguf", b"GGUF")
+    ask = [*PROGRAM, "pull", "owner/gemma-tiny-GGUF:gemma-tiny-Q8_0.gguf"]
+    first, second = (
+        subprocess.run([*ask, *more], env=hub.environment(tmp_path), capture_output=True, text=True, check=True)
+        for more in ([], ["--offline"])
+    )
+    assert first.stdout == second.stdout
 
 
 def fill() -> None:

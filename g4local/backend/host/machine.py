@@ -77,6 +77,8 @@ class Facts:
     devices: tuple[Device, ...]
     sockets: int
     """Sockets that its process has made or has open; loading and running a model needs none."""
+    offline: bool
+    """Whether its process was refused a socket that could reach another machine."""
 
 
 def facts(command: Sequence[str] = WORKER) -> Facts:

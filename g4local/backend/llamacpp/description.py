@@ -11,6 +11,7 @@ import llama_cpp.llama_cpp as llama
 from g4local.backend.host.machine import Facts
 from g4local.backend.llamacpp import ggml
 from g4local.backend.llamacpp.log import listen
+from g4local.core import offline
 
 
 def describe(sockets: Collection[object]) -> Facts:
@@ -27,6 +28,7 @@ def describe(sockets: Collection[object]) -> Facts:
         gpu_offload=llama.llama_supports_gpu_offload(),
         devices=tuple(ggml.devices()),
         sockets=len(sockets) + _open_sockets(),
+        offline=offline.holds(),
     )
 
 
