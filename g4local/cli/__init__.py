@@ -28,6 +28,7 @@ from g4local.cli.quantize import quantize
 from g4local.cli.quants import quants
 from g4local.cli.removal import prune, rm
 from g4local.cli.run import run
+from g4local.cli.schema import schema
 from g4local.cli.sessions import sessions
 from g4local.cli.show import show
 from g4local.cli.tools import tools
@@ -48,7 +49,7 @@ app = typer.Typer(
 for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
     app.command()(command)
 app.command("import")(import_)
-for command in (rm, prune, verify, pack, unpack, du):
+for command in (rm, prune, verify, pack, unpack, du, schema):
     app.command()(command)
 for name, group in (("sessions", sessions), ("tools", tools)):
     manual.furnish(group, name)

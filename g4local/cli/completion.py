@@ -70,6 +70,13 @@ def sessions(incomplete: str) -> list[tuple[str, str]]:
     return []
 
 
+def schemas(incomplete: str) -> list[str]:
+    """Names of JSON Schemas."""
+    from g4local.schemas import names
+
+    return _beginning(incomplete, names())
+
+
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 

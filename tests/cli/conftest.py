@@ -14,8 +14,11 @@ from g4local.core.progress import silent
 from g4local.importing import Wish
 from g4local.settings import paths
 from tests.families import Family
+from tests.outputs import all_checked
 
 PROGRAM = (sys.executable, "-c", "from g4local.cli import main; main()")
+
+_FOR_SCRIPTS = {"--json", "--stream-json"}
 
 Finished = subprocess.CompletedProcess[str]
 Run = Callable[..., Finished]
@@ -30,10 +33,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def g4local(environment: dict[str, str]) -> Run:
-    """Runs the command line to its end."""
+    """Runs the command line to its end; what it prints for scripts is held to its schema."""
 
     def run(*arguments: str, stdin: str = "", cwd: Path | None = None) -> Finished:
-        return subprocess.run(
+        finished = subprocess.run(
             [*PROGRAM, *arguments],
             input=stdin,
             capture_output=True,
@@ -43,6 +46,9 @@ def g4local(environment: dict[str, str]) -> Run:
             timeout=120,
             check=False,
         )
+        if _FOR_SCRIPTS.intersection(arguments):
+            all_checked(finished.stdout)
+        return finished
 
     return run
 

@@ -13,6 +13,7 @@ import pytest
 
 from g4local import __version__
 from tests.cli.conftest import Finished, Run
+from tests.outputs import checked
 
 DEMO = Path(__file__).parents[2] / "g4local" / "demo"
 GREEDY = ("--temp", "0", "-n", "12", "--seed", "1")
@@ -306,7 +307,7 @@ def test_prompts_are_printed_as_the_model_sees_them(g4local: Run, tmp_path: Path
     golden = (DEMO.parents[1] / "tests" / "golden" / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
     file = tmp_path / "prompts.jsonl"
     file.write_text("\n".join(golden) + "\n", encoding="utf-8")
-    printed = [json.loads(line) for line in g4local("prompt", str(file)).stdout.splitlines()]
+    printed = [checked(line) for line in g4local("prompt", str(file)).stdout.splitlines()]
     assert printed == [{"prompt": json.loads(line)["prompt"]} for line in golden]
 
 
@@ -318,12 +319,12 @@ def test_blank_lines_are_no_prompts_but_are_counted(g4local: Run) -> None:
 
 def test_a_prompt_that_can_not_be_written_as_it_is_is_escaped(g4local: Run) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "half \ud83d"}]})
-    assert "half \ud83d<turn|>" in json.loads(g4local("prompt", "-", stdin=line).stdout)["prompt"]
+    assert "half \ud83d<turn|>" in checked(g4local("prompt", "-", stdin=line).stdout)["prompt"]
 
 
 def test_ids_are_those_that_run_processes(g4local: Run) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "hello"}]})
-    printed = json.loads(g4local("prompt", "-", "--model", "demo", "--ids", stdin=line).stdout)
+    printed = checked(g4local("prompt", "-", "--model", "demo", "--ids", stdin=line).stdout)
     assert printed["prompt"] == "<bos><|turn>user\nhello<turn|>\n<|turn>model\n"
     used = the_object(g4local("run", "demo", "hello", "--json", *GREEDY))["usage"]["prompt"]
     assert len(printed["ids"]) == used

@@ -1,6 +1,5 @@
 """Real signals: the engine's process is killed in mid-answer, Ctrl-C is pressed, the terminal goes away."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from contextlib import suppress
 import pytest
 
 from tests.cli.conftest import Run
+from tests.outputs import checked
 
 Start = Callable[[Sequence[str]], subprocess.Popen[str]]
 
@@ -79,12 +79,12 @@ def test_run_tells_that_the_engine_died(started: Start, number: signal.Signals) 
 def test_run_json_is_json_also_when_the_engine_died(started: Start) -> None:
     process = running(started, "--stream-json")
     assert process.stdout is not None
-    while json.loads(process.stdout.readline())["type"] != "text":
+    while checked(process.stdout.readline())["type"] != "text":
         pass
     [engine] = children(process)
     os.kill(engine, signal.SIGKILL)
     out, _ = process.communicate(timeout=30)
-    result = json.loads(out.splitlines()[-1])
+    result = checked(out.splitlines()[-1])
     assert process.returncode == 1
     assert (result["finish_reason"], result["error"]["exit_code"]) == ("error", 1)
     assert "SIGKILL" in result["error"]["message"]

@@ -18,6 +18,7 @@ from g4local.core.progress import Progress
 from tests.cli.conftest import PROGRAM, Finished, Run
 from tests.hub_server import Fault
 from tests.hubs import Hub, noise
+from tests.outputs import checked
 
 REPO, NAME = "owner/gemma-tiny-GGUF", "gemma-tiny-Q8_0.gguf"
 
@@ -43,7 +44,7 @@ def test_a_script_gets_progress_and_one_object(hub: Hub, pull: Pull, tmp_path: P
     hub.put(REPO, NAME, noise(300_000))
     done = pull(REPO, "--stream-json")
     assert done.returncode == 0 and done.stderr == ""
-    *progress, result = map(json.loads, done.stdout.splitlines())
+    *progress, result = map(checked, done.stdout.splitlines())
     assert {each["type"] for each in progress} == {"progress"}
     assert progress[-1] == {"type": "progress", "stage": "download", "done": 300_000, "total": 300_000, "unit": "bytes"}
     (file,) = result["files"]

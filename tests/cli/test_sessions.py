@@ -21,6 +21,7 @@ from g4local.core.messages import Message
 from g4local.settings import paths
 from g4local.store.store import Store
 from tests.cli.conftest import Finished, Run
+from tests.outputs import checked
 
 Command = Callable[..., Finished]
 GREEDY = ("--temp", "0", "-n", "12", "--seed", "1")
@@ -59,7 +60,7 @@ def said(home: Path, *texts: str, title: str = "") -> str:
 def the_json(finished: Finished) -> dict[str, Any]:
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.count("\n") == 1
-    return dict(json.loads(finished.stdout))
+    return checked(finished.stdout)
 
 
 def test_run_is_kept_and_gone_on_with(
@@ -264,13 +265,13 @@ def test_sessions_are_exported(command: Command, own_home: Path, form: str) -> N
     elif form == "json":
         assert exported == command("sessions", "show", session, "--json").stdout
     else:
-        assert json.loads(exported)["messages"] == [
+        assert checked(exported)["messages"] == [
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": texts[0]},
             {"role": "assistant", "content": texts[1]},
         ]
         everything = command("sessions", "export", "--all", "--format", form).stdout.splitlines()
-        assert [len(json.loads(line)["messages"]) for line in everything] == [3, 2]
+        assert [len(checked(line)["messages"]) for line in everything] == [3, 2]
 
 
 @pytest.mark.parametrize(

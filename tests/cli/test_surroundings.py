@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.conftest import PROGRAM, Run
 from tests.cli.test_commands import told
+from tests.outputs import checked
 
 DEMO = Path(__file__).parents[2] / "g4local" / "demo"
 COMMAND = shlex.join(PROGRAM)
@@ -32,7 +33,7 @@ def test_a_reader_that_has_enough_is_no_error(environment: dict[str, str]) -> No
     assert finished.stderr == ""
     finished = shell("g4 run demo hi --stream-json --temp 0 -n 20 | head -1", environment)
     assert finished.stderr == ""
-    assert json.loads(finished.stdout) == {"type": "turn_started"}
+    assert checked(finished.stdout) == {"type": "turn_started"}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_what_is_not_utf_8_on_stdin_is_replaced(environment: dict[str, str]) -> 
 def test_json_survives_a_terminal_that_is_not_utf_8(environment: dict[str, str]) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "nöpe漢"}]})
     finished = shell(f"echo {shlex.quote(line)} | g4 prompt -", {**environment, "PYTHONIOENCODING": "latin-1"})
-    assert "nöpe漢" in json.loads(finished.stdout)["prompt"]
+    assert "nöpe漢" in checked(finished.stdout)["prompt"]
 
 
 @pytest.mark.parametrize("home", ["/dev/null/home", "~nobody-here/home"])
@@ -84,7 +85,7 @@ def test_a_home_that_can_not_be_is_one_sentence(home: str, environment: dict[str
     finished = shell("g4 run demo hi --json -n 3", {**environment, "G4LOCAL_HOME": home})
     assert finished.returncode in (1, 2)
     assert "Traceback" not in finished.stderr
-    assert json.loads(finished.stdout)["error"]["hint"]
+    assert checked(finished.stdout)["error"]["hint"]
 
 
 def test_a_checkpoint_that_can_not_be_converted_for_a_comparison_is_one_sentence(environment: dict[str, str]) -> None:
@@ -101,7 +102,7 @@ def test_odd_things_in_the_models_folder_are_passed_over(environment: dict[str, 
     (models / "demo.gguf").write_bytes(b"GGUF")
     os.mkfifo(models / "pipe.gguf")
     finished = shell("g4 ls --json", {**environment, "G4LOCAL_HOME": str(tmp_path)})
-    listed = {entry["name"]: entry["quant"] for entry in json.loads(finished.stdout)["models"]}
+    listed = {entry["name"]: entry["quant"] for entry in checked(finished.stdout)["models"]}
     assert listed == {"demo": "Q8_0", "broken": "unreadable", "demo.gguf": "unreadable"}
 
 

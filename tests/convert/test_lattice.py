@@ -1,6 +1,5 @@
 """Weights that were trained for Q4_0 come out exactly; other weights get ggml's own bytes."""
 
-import json
 from pathlib import Path
 from threading import Event
 
@@ -21,6 +20,7 @@ from g4local.cli import app
 from g4local.core.errors import UsageError
 from g4local.core.progress import silent
 from tests import checkpoints
+from tests.outputs import checked
 
 Q4_0 = TYPES["Q4_0"]
 
@@ -251,8 +251,8 @@ def test_the_command_tells_what_was_kept(tmp_path: Path) -> None:
     assert "Trained for Q4_0: " in done.stderr
     assert "blocks kept exactly." in done.stderr
     done = CliRunner().invoke(app, [*arguments, str(tmp_path / "b.gguf"), "--json"])
-    told = json.loads(done.stdout)
+    told = checked(done.stdout)
     assert told["qat"]["tensors"] > 30
     assert told["qat"]["blocks"] == told["qat"]["exact"]
     done = CliRunner().invoke(app, [*arguments, str(tmp_path / "c.gguf"), "--json", "--qat", "off"])
-    assert json.loads(done.stdout)["qat"] is None
+    assert checked(done.stdout)["qat"] is None
