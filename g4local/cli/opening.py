@@ -39,7 +39,7 @@ def conversation(
     """
     with keeping.opened(request, raw=raw) as kept, offering.offered(kept.request, report, cancel, warn) as tools:
         request, recording = kept.request, kept.recording
-        options = _options(request, raw=raw)
+        options = conversation_options(request, constraint(request), raw=raw)
         scope = Scope(paths(environ).permissions, request.folder, lambda: recording.session if recording else None)
         approval = Approval(scope, everything=request.yes, announced=announced, warn=warn, cancel=cancel)
         with engine(replace(request, snapshots=request.snapshots and not raw), report, cancel, warn) as model:
@@ -56,14 +56,15 @@ def conversation(
             yield talk, request
 
 
-def _options(request: Request, *, raw: bool) -> ConversationOptions:
+def conversation_options(request: Request, constraint: Constraint | None, *, raw: bool = False) -> ConversationOptions:
+    """How the flags want the model to be asked; the constraint is the one that they mean."""
     return ConversationOptions(
         system=request.system,
         thinking=bool(request.think),
         sampling=sampling(request),
         max_tokens=request.max_tokens,
         think_budget=request.think_budget,
-        constraint=constraint(request),
+        constraint=constraint,
         loop_guard=request.loop_guard,
         raw=raw,
     )

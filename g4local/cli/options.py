@@ -58,7 +58,9 @@ McpFile = Annotated[
     typer.Option("--mcp-config", metavar="FILE", help="Another mcp.json.", exists=True, dir_okay=False),
 ]
 
-_MOST = 2**31 - 1
+MOST_TOKENS = 2**31 - 1
+"""The largest number of tokens that a flag takes."""
+
 KEEP_ALIVE = 1800.0
 """Seconds after which an idle model is freed: longer than a person thinks, shorter than a lunch."""
 
@@ -98,7 +100,7 @@ Context = Annotated[
     typer.Option(
         "--ctx",
         metavar="N|max",
-        parser=_number_or("max", "max", 0, _MOST),
+        parser=_number_or("max", "max", 0, MOST_TOKENS),
         show_default=False,
         help=f"Tokens of context, {CONTEXT} without it, in steps of 256; max is what fits into memory, "
         "0 all that the model can.",
@@ -203,7 +205,12 @@ class Request:
     max_tokens: Annotated[
         int,
         typer.Option(
-            "--max-tokens", "-n", metavar="N", min=0, max=_MOST, help="Longest reply; 0 is as long as there is room."
+            "--max-tokens",
+            "-n",
+            metavar="N",
+            min=0,
+            max=MOST_TOKENS,
+            help="Longest reply; 0 is as long as there is room.",
         ),
     ] = 0
     think_budget: Annotated[
@@ -212,7 +219,7 @@ class Request:
             "--think-budget",
             metavar="N",
             min=0,
-            max=_MOST,
+            max=MOST_TOKENS,
             help="Longest thought in tokens; 0 is as long as it takes.",
         ),
     ] = 0
@@ -261,6 +268,27 @@ class Request:
     def constrained(self) -> bool:
         """Whether an answer must be of a certain form."""
         return any(each is not None for each in (self.schema, self.regex, self.grammar))
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest(Request):
+    """How `run` is told so, and where its answer goes."""
+
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            "--batch",
+            metavar="FILE",
+            help="Ask what is on each line of a JSONL file (- is stdin) and answer in JSON lines; no session is kept.",
+        ),
+    ] = None
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A file for what stdout would get; it appears when it is whole."
+        ),
+    ] = None
+    force: Annotated[bool, typer.Option("--force", "-f", help="Write over the file of --output.")] = False
 
 
 @dataclass(frozen=True, slots=True)

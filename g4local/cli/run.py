@@ -1,7 +1,6 @@
 """`g4local run`: one question, one answer, for people and for scripts."""
 
 import sys
-from dataclasses import asdict
 from threading import Event
 from typing import Annotated
 
@@ -9,27 +8,20 @@ import typer
 
 from g4local.cli import options, output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import Request, takes
-from g4local.cli.turns import (
-    Outcome,
-    Screen,
-    error_object,
-    event_object,
-    follow,
-    print_stats,
-    timing_object,
-)
+from g4local.cli.options import Request, RunRequest, takes
+from g4local.cli.target import stdout_to
+from g4local.cli.turns import Outcome, Screen, event_object, follow, print_stats
 from g4local.core import events
-from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools, UsageError
+from g4local.core.errors import G4Error, UsageError
 from g4local.core.messages import Json
 
 SCHEMA = "g4local.run/1"
 """The name and version of the object that --json prints."""
 
 
-@takes(Request)
+@takes(RunRequest)
 def run(
-    request: Request,
+    request: RunRequest,
     prompt: Annotated[
         list[str] | None, typer.Argument(metavar="PROMPT", help="The question; text on stdin is appended to it.")
     ] = None,
@@ -46,18 +38,36 @@ def run(
     The answer goes to stdout, everything else to stderr.
     """
     words = prompt or []
-    if as_json or stream_json:
-        outcome = _for_scripts(request, words, raw=raw, stream=stream_json)
-    elif raw or words or not _at_terminal():
-        outcome = _for_people(request, _question(request, words, raw=raw), raw=raw)
-    else:
-        from g4local.cli.chat import converse
+    if request.batch is not None:
+        if words or raw or stream_json or request.stats or request.go_on or request.session:
+            raise UsageError(
+                "A batch has its questions in a file, and keeps no session.",
+                "Leave out PROMPT, --raw, --stream-json, --stats, --continue and --session.",
+            )
+        raise typer.Exit(_batch(request, request.batch))
+    with stdout_to(request.target, force=request.force) as keep:
+        if as_json or stream_json:
+            outcome = _for_scripts(request, words, raw=raw, stream=stream_json)
+            keep()
+        elif raw or words or request.target or not _at_terminal():
+            outcome = _for_people(request, _question(request, words, raw=raw), raw=raw)
+            if outcome.is_answer:
+                keep()
+        else:
+            from g4local.cli.chat import converse
 
-        converse(request)
-        return
+            converse(request)
+            return
     if request.stats and outcome.finished:
         print_stats(outcome.finished)
     raise typer.Exit(outcome.exit_code)
+
+
+def _batch(request: RunRequest, file: str) -> int:
+    from g4local.cli.batch import answer_all
+    from g4local.cli.questions import read
+
+    return answer_all(request, read(file, request), request.target, force=request.force)
 
 
 def _at_terminal() -> bool:
@@ -80,6 +90,7 @@ def _question(request: Request, words: list[str], *, raw: bool) -> str:
 
 def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
     from g4local.cli.opening import conversation
+    from g4local.cli.result import with_its_hint
 
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
@@ -88,7 +99,7 @@ def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
             outcome = follow(talk.say(question, report=bar.report, cancel=cancel), screen.show)
         screen.end()
     if outcome.error:
-        outcome.error = _with_its_hint(outcome.error, request)
+        outcome.error = with_its_hint(outcome.error, request)
         output.error(outcome.error.message, outcome.error.hint)
     return outcome
 
@@ -96,6 +107,7 @@ def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
 def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool) -> Outcome:
     """The same for a program: an error is part of the object, so that stdout is JSON whatever happens."""
     from g4local.cli.opening import conversation
+    from g4local.cli.result import result, with_its_hint
 
     def show(event: events.Event) -> None:
         if stream:
@@ -119,50 +131,7 @@ def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool)
     except G4Error as error:
         outcome.error = error
     if outcome.error:
-        outcome.error = _with_its_hint(outcome.error, request)
-    result = _object(request, outcome)
-    output.json_line({"type": "result", **result} if stream else result)
+        outcome.error = with_its_hint(outcome.error, request)
+    last: dict[str, Json] = {"schema": SCHEMA, **result(request, outcome)}
+    output.json_line({"type": "result", **last} if stream else last)
     return outcome
-
-
-def _with_its_hint(error: G4Error, request: Request) -> G4Error:
-    """The error with the way out of it; a single question that does not fit can't be made shorter by another chat."""
-    if isinstance(error, ContextFull) and not (isinstance(error, TooManyTools) or request.go_on or request.session):
-        return ContextFull(error.message, "Give a larger context: --ctx N, or --ctx max for what fits into memory.")
-    return error
-
-
-def _object(request: Request, outcome: Outcome) -> dict[str, Json]:
-    """The object of `run --json`; every key is always there."""
-    from g4local.cli.opening import sampling
-
-    finished = outcome.finished
-    return {
-        "schema": SCHEMA,
-        "model": request.model,
-        "session": outcome.session,
-        "text": outcome.text,
-        "value": _value(request, outcome),
-        "thought": outcome.thought,
-        "tool_calls": outcome.tool_calls,
-        "finish_reason": _finish_reason(outcome),
-        "usage": dict(asdict(finished.usage)) if finished else None,
-        "timing": timing_object(finished) if finished else None,
-        "sampling": {**asdict(sampling(request)), "seed": finished.seed if finished else request.seed},
-        "warnings": list(outcome.warnings),
-        "error": error_object(outcome.error) if outcome.error else None,
-    }
-
-
-def _value(request: Request, outcome: Outcome) -> Json:
-    """The value of an answer that --schema asked for, if it is one."""
-    from g4local.chat.answers import value_of
-
-    is_valid = request.schema is not None and outcome.exit_code == 0
-    return value_of(outcome.text) if is_valid else None
-
-
-def _finish_reason(outcome: Outcome) -> events.FinishReason:
-    if isinstance(outcome.error, Cancelled):
-        return "cancelled"
-    return outcome.finished.reason if outcome.finished and not outcome.error else "error"

@@ -49,6 +49,11 @@ class Outcome:
     """The id of the session that the turn is kept in."""
 
     @property
+    def is_answer(self) -> bool:
+        """Whether the model has said what there was room for, or all that it wanted to."""
+        return self.error is None and self.finished is not None and self.finished.reason in ("stop", "length")
+
+    @property
     def exit_code(self) -> int:
         """The exit code that the turn's end means (0 when the model said all that it wanted to)."""
         if self.error:
