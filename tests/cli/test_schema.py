@@ -19,6 +19,8 @@ from tests.outputs import checked
 
 ROOT = Path(__file__).parents[2]
 _FLAGS = {"--json", "--stream-json"}
+_FILES = {"g4local.pulled/1", "g4local.pack/1"}
+"""Formats of files that no command prints."""
 
 
 def commands(group: Any = None, before: str = "") -> Iterator[tuple[str, set[str]]]:
@@ -53,7 +55,7 @@ def test_every_flag_for_scripts_has_a_schema_and_the_other_way_round() -> None:
 def test_every_name_in_the_sources_is_that_of_a_schema() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "g4local").rglob("*.py"))
     named = set(re.findall(r'"(g4local\.[a-z._]+/\d+)"', sources))
-    named -= {"g4local.pulled/1"}  # a file's
+    named -= _FILES
     titles = {schemas.schema(name)["title"] for name in schemas.names()}
     assert "g4local.run/1" in named and named <= titles
 
