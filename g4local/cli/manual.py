@@ -18,6 +18,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'git diff | g4local run e4b -s "You review code." "What is wrong with this?"',
         "run demo --json --regex '[0-9]{3}' \"Say a number\"",
         'run demo -c "And in short?"',
+        "run 26b --batch questions.jsonl -o answers.jsonl",
     ),
     "chat": ("chat demo", "chat 26b --ctx max --think", "chat -c", "chat demo --no-save < questions.txt"),
     "pull": (
@@ -40,6 +41,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "ls": ("ls", "ls --remote"),
     "show": ("show demo", "show e2b.gguf --tensors --json"),
     "doctor": ("doctor", "doctor --json"),
+    "schema": ("schema", "schema run", "schema sessions show"),
     "rm": ("rm 26b", "rm gemma-4-E2B-it-Q4_K_M --dry-run"),
     "prune": ("prune --dry-run", "prune -y --json"),
     "verify": ("verify", "verify 26b"),

@@ -16,7 +16,7 @@ def schema(
     command: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[COMMAND]", help="A command, or a name of the list.", autocompletion=completion.schemas
+            metavar="COMMAND", help="A command, or a name of the list.", autocompletion=completion.schemas
         ),
     ] = None,
 ) -> None:
