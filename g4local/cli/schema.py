@@ -15,9 +15,7 @@ PRINTED_BY = "x-printed-by"
 def schema(
     command: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="COMMAND", help="A command, or a name of the list.", autocompletion=completion.schemas
-        ),
+        typer.Argument(metavar="COMMAND", help="A command, or a name of the list.", autocompletion=completion.schemas),
     ] = None,
 ) -> None:
     """Print the JSON Schema of a command's --json; list all.

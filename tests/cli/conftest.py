@@ -46,19 +46,17 @@ def g4local(environment: dict[str, str]) -> Run:
             timeout=120,
             check=False,
         )
-        if _FOR_SCRIPTS.intersection(arguments):
-            all_checked(finished.stdout)
-        return finished
+        return _held(finished, arguments)
 
     return run
 
 
 @pytest.fixture
 def own(environment: dict[str, str], own_home: Path) -> Run:
-    """Runs the command line in a home of the test's own."""
+    """Runs the command line in a home of the test's own; what it prints for scripts is held to its schema."""
 
     def run(*arguments: str) -> Finished:
-        return subprocess.run(
+        finished = subprocess.run(
             [*PROGRAM, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -67,8 +65,15 @@ def own(environment: dict[str, str], own_home: Path) -> Run:
             timeout=120,
             check=False,
         )
+        return _held(finished, arguments)
 
     return run
+
+
+def _held(finished: Finished, arguments: Sequence[str]) -> Finished:
+    if _FOR_SCRIPTS.intersection(arguments):
+        all_checked(finished.stdout)
+    return finished
 
 
 @pytest.fixture
