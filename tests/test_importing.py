@@ -47,7 +47,7 @@ def test_a_model_is_linked_with_what_belongs_to_it_and_can_be_found(places: Path
     assert all(each.path.readlink() == mine / each.path.name for each in brought)
     found = library.find("a", places)
     assert found.path == places.models / "a.gguf"
-    assert library.drafter(found.path) == places.models / "c.gguf"
+    assert library.drafter(found.path, print) == places.models / "c.gguf"
     assert {each.way for each in bring(places, mine / "a.gguf")} == {"here"}
 
 

@@ -60,7 +60,7 @@ def test_a_model_travels_with_what_belongs_to_it(places: Paths, family: Family, 
     assert unpack(places, stick) == ["model", "drafter", "mmproj"]
     for each in (family.model, family.towers, family.drafter):
         assert (places.models / each.name).read_bytes() == each.read_bytes()
-    drafter = library.drafter(library.find("a", places).path)
+    drafter = library.drafter(library.find("a", places).path, print)
     assert drafter and drafter.name == "c.gguf"
     assert unpack(places, stick) == [], "they are here already"
 

@@ -37,7 +37,7 @@ def test_towers_and_drafters_are_found_by_width_and_never_by_name(mixed: Path, w
         "mmproj": f"{width}-model.gguf",
         "drafter": f"{width}-31B.gguf",
     }
-    drafter = library.drafter(model.path)
+    drafter = library.drafter(model.path, print)
     assert drafter and drafter.name == f"{width}-31B.gguf"
 
 
