@@ -3,11 +3,13 @@
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Event
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from g4local.backend.engine import Completion, Constraint, Guidance, Piece, Sampling
 from g4local.backend.generation import grammar
@@ -15,12 +17,14 @@ from g4local.backend.generation.constraint import Grammars
 from g4local.backend.generation.grammar import check
 from g4local.backend.llama import LlamaEngine
 from g4local.backend.model.vocabulary import Vocabulary
-from g4local.chat.answers import complaint
+from g4local.chat.conversation import Conversation, ConversationOptions
+from g4local.cli.turns import EXIT_LENGTH, follow
 from g4local.core.errors import EngineError, UsageError
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
 from tests import schemas
 from tests.backend.conftest import Loader, WorkerLoader
+from tests.backend.inprocess import InProcess
 from tests.backend.prompts import GREEDY, chat, completion, special, text
 
 HOT = Sampling(temperature=1.5, seed=1)
@@ -43,26 +47,38 @@ def constrained(kind: str, text: str) -> Guidance:
     return Guidance(answer=Constraint(kind, text))  # type: ignore[arg-type]
 
 
-def hold_to_schemas(engine: LlamaEngine, seeds: range) -> int:
-    """How many answers came to their end, each of which must be valid; hot dice leave the rest cut off."""
-    ended = 0
+def hold_to_schemas(engine: LlamaEngine, seeds: range) -> Counter[int]:
+    """How often a script gets which exit code: 0 for an answer that is valid, 6 for one that is not at its end."""
+    codes: Counter[int] = Counter()
     for seed in seeds:
-        constraint = Constraint("schema", json.dumps(schemas.json_schema(seed)))
-        text, end = said(engine, Guidance(answer=constraint), Sampling(temperature=1.5, seed=seed))
-        assert end.reason in ("stop", "length", "loop")
-        if end.reason == "stop":
-            ended += 1
-            assert complaint(constraint, text) is None, (seed, constraint.text, text)
-    return ended
+        schema = schemas.json_schema(seed)
+        options = ConversationOptions(
+            constraint=Constraint("schema", json.dumps(schema)),
+            sampling=Sampling(temperature=1.5, seed=seed),
+            max_tokens=200,
+            thinking=seed % 2 == 1,
+        )
+        talk = Conversation(InProcess(engine), options=options)
+        outcome = follow(talk.say("hello", report=silent, cancel=Event()), lambda event: None)
+        codes[outcome.exit_code] += 1
+        if outcome.exit_code == 0:
+            Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
+                json.loads(outcome.text)
+            )
+        else:
+            assert outcome.finished and outcome.finished.reason == "length" and outcome.warnings, (seed, outcome)
+    return codes
 
 
 def test_answers_are_valid_by_their_schemas(engine: LlamaEngine) -> None:
-    assert hold_to_schemas(engine, range(12)) >= 6
+    codes = hold_to_schemas(engine, range(12))
+    assert codes.keys() <= {0, EXIT_LENGTH} and codes[0] >= 6
 
 
 @pytest.mark.reference
 def test_two_hundred_answers_are_valid_by_their_schemas(engine: LlamaEngine) -> None:
-    assert hold_to_schemas(engine, range(200)) >= 100
+    codes = hold_to_schemas(engine, range(200))
+    assert codes[0] + codes[EXIT_LENGTH] == 200 and codes[0] >= 100
 
 
 @pytest.mark.parametrize("seed", range(4))

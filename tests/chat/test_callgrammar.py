@@ -48,30 +48,23 @@ def prompt(tools: tuple[Tool, ...], question: str) -> list[Segment]:
     return render([Message("user", question)], tools=declarations, variant="edge")
 
 
-def called(engine: LlamaEngine, tools: tuple[Tool, ...], guidance: Guidance, sampling: Sampling) -> ReplyStream | None:
-    """What a reply means; None when it was cut off."""
-    stream = ReplyStream(engine.info)
-    for said in engine.generate(prompt(tools, "What is 48 times 17?"), sampling, 400, silent, guidance):
-        if isinstance(said, Piece):
-            stream.feed(said)
-    assert isinstance(said, Completion)
-    return stream if said.reason == "stop" and not stream.finish() else None
-
-
 def hold_to_tools(engine: LlamaEngine, seeds: range) -> int:
-    """Replies that came to their end; each of their calls must be one that a tool takes."""
+    """Replies that came to their end; each call of any reply must be one that can be read and that a tool takes."""
     ended = 0
     for seed in seeds:
-        tools = schemas.tools(seed)
+        tools, stream = schemas.tools(seed), ReplyStream(engine.info)
         guidance = Guidance(answer=ONLY_CALLS, calls=call_grammar(tools, engine.info.special_tokens))
-        stream = called(engine, tools, guidance, Sampling(temperature=1.5, seed=seed))
-        if stream is None:
-            continue
-        ended += 1
-        assert stream.calls and not stream.text
+        *pieces, end = engine.generate(
+            prompt(tools, "What is 48 times 17?"), Sampling(temperature=1.5, seed=seed), 400, silent, guidance
+        )
+        assert isinstance(end, Completion)
+        assert not [event for piece in pieces if isinstance(piece, Piece) for event in stream.feed(piece)], seed
         by_name = {tool.name: tool for tool in tools}
         for call in stream.calls:
             assert validate(by_name[call.name], call.arguments) is None, (seed, call)
+        if end.reason == "stop":
+            ended += 1
+            assert stream.calls and not stream.finish(), seed
     return ended
 
 
