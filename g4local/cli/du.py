@@ -11,7 +11,7 @@ SCHEMA = "g4local.du/1"
 
 
 def du(as_json: options.AsJson = False) -> None:
-    """Show what lies where on this disk, and how much: models, conversions, snapshots, sessions, logs."""
+    """Show what lies where on this disk, and how much."""
     from g4local import usage
 
     places = paths(environ)

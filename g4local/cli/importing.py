@@ -37,8 +37,9 @@ def import_(
     ] = True,
     as_json: options.AsJson = False,
 ) -> None:
-    """Give GGUFs that lie elsewhere a name here, in place by a link; prints the paths.
+    """Give GGUFs that lie elsewhere a name here; prints the paths.
 
+    A link leads to them, unless they are to be copied or moved.
     Towers (mmproj) and drafters come with the model that they are made for: by what stands in them, never by name.
     """
     from g4local import importing

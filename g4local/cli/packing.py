@@ -28,9 +28,9 @@ def pack(
     ] = True,
     as_json: options.AsJson = False,
 ) -> None:
-    """Copy a model, and what belongs to it, into a folder that `unpack` takes on another machine.
+    """Copy a model, with what belongs to it, into a folder to carry.
 
-    A manifest with the hash of each file lies beside them.
+    `unpack` takes it on another machine. A manifest with the hash of each file lies beside them.
     """
     from g4local import packing
 
@@ -60,7 +60,10 @@ def unpack(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `pack` made.", exists=True, file_okay=False)],
     as_json: options.AsJson = False,
 ) -> None:
-    """Copy the model of a pack into the models folder, where it appears once every hash is right; prints the paths."""
+    """Take the model out of a pack; prints the paths.
+
+    It appears in the models folder once the hash of each file is right.
+    """
     from g4local import packing
 
     cancel = Event()

@@ -38,8 +38,9 @@ def rm(
     dry_run: DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Remove models, with what belongs to them and to no other model here.
+    """Remove models, with what belongs to them alone.
 
+    That is their receipts, and towers and drafters that fit no other model here.
     Of a model that was linked to, the link is removed, and never the file that it leads to.
     """
     from g4local import removing
@@ -49,9 +50,10 @@ def rm(
 
 
 def prune(yes: Yes = False, dry_run: DryRun = False, as_json: options.AsJson = False) -> None:
-    """Remove what nothing uses: halves of downloads, snapshots of models that are gone, orphaned towers and drafters.
+    """Remove what nothing uses: half files, what lost its model.
 
-    Conversions of checkpoints that are gone or have changed go, too. What was stopped while it came begins anew then.
+    Half files are what killed downloads and conversions left behind; such a download begins anew. Towers, drafters,
+    receipts and snapshots go when their model is gone, conversions when their checkpoint is gone or has changed.
     """
     from g4local import removing
 

@@ -32,9 +32,10 @@ def verify(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Read models again, and compare their hashes with all that is known of them.
+    """Tell whether models are what they were, by their hashes.
 
-    That is how they were pulled, what a receipt says, and what was found the last time. Exit code 4: something differs.
+    They are read again, and compared with how they were pulled, with what a receipt says, and with what was found the
+    last time. Exit code 4: something differs.
     """
     from g4local import verifying
 
