@@ -8,6 +8,7 @@ from threading import Event
 
 from g4local.chat.toolcosts import told
 from g4local.cli.options import Request
+from g4local.core import offline
 from g4local.core.errors import UsageError
 from g4local.core.progress import Progress, Report
 from g4local.settings import paths
@@ -21,7 +22,8 @@ Warn = Callable[[str], None]
 def offered(request: Request, report: Report, cancel: Event, warn: Warn) -> Iterator[tuple[Tool, ...]]:
     """The tools that the model is told of while the block runs, without those that the rules deny.
 
-    UsageError for a tool or a server that there is not; a server that can't be used is a warning.
+    UsageError for a tool or a server that there is not, NetworkError offline for one that is spoken to over HTTP; a
+    server that can't be used is a warning.
     """
     local = named(request, warn)
     with served(request.mcp, request.mcp_config, report, cancel, warn) as tools:
@@ -61,6 +63,9 @@ def served(
     from g4local.tools.mcp import config
 
     servers = config.named(file or paths(environ).mcp, names)
+    for server in servers:
+        if isinstance(server, config.Address):
+            offline.expect_network(f"The MCP server {server.name}")
     from g4local.tools.mcp.connection import connected
 
     report(Progress("start MCP servers", 0, 0))

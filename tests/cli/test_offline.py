@@ -81,6 +81,13 @@ def test_offline_the_same_is_answered_and_nothing_is_pulled(
     assert g4local(*QUESTION, home=environment["G4LOCAL_HOME"]).stdout == answer
 
 
+def test_a_server_that_is_spoken_to_over_http_is_refused_offline(g4local: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mcp.json"
+    file.write_text('{"mcpServers": {"web": {"url": "http://127.0.0.1:9/mcp"}}}')
+    done = g4local("--offline", "tools", "ls", "--mcp", "web", "--mcp-config", str(file))
+    assert (done.returncode, done.stdout) == (7, "") and "MCP server web" in done.stderr
+
+
 def test_without_it_only_the_engine_is_kept_from_the_network(g4local: Run) -> None:
     told = json.loads(g4local("doctor", "--json").stdout)
     assert (told["offline"], told["sockets_refused"]) == (False, True)
