@@ -12,11 +12,16 @@ def can_ask() -> bool:
     return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 
 
-def reply(question: str, cancel: Event) -> str:
-    """What the person types; Ctrl-C is a no and sets the Event."""
+def reply(question: str, cancel: Event, *, fresh: bool = True) -> str:
+    """What the person types; Ctrl-C is a no and sets the Event.
+
+    `fresh`: what was typed before the question was seen is no answer to it, and is forgotten.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with keyboard.echo(shown=True):
+            if fresh:
+                keyboard.forget()
             output.question(question)
             return sys.stdin.readline().strip()
     except KeyboardInterrupt:
@@ -32,7 +37,7 @@ def yes(question: str, cancel: Event, typed: list[str]) -> bool:
 
     What is neither yes nor no was typed before the question was seen: it is a no, and added to `typed`.
     """
-    answer = reply(f"{question} [y]es, [n]o: ", cancel)
+    answer = reply(f"{question} [y]es, [n]o: ", cancel, fresh=False)
     if answer.lower() not in ("y", "yes", "n", "no", ""):
         typed.append(answer)
         output.note("That is neither yes nor no, so it is what you say next.")

@@ -21,6 +21,13 @@ def echo(*, shown: bool) -> Iterator[None]:
             _set(shown=before)
 
 
+def forget() -> None:
+    """Drop what was typed and not read yet."""
+    with suppress(OSError, ValueError, termios.error):
+        if sys.stdin and sys.stdin.isatty() and _is_ours(sys.stdin.fileno()):
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
 def _set(*, shown: bool) -> bool | None:
     """Whether it was shown before; None where there is no terminal, or another program has it."""
     with suppress(OSError, ValueError, termios.error):

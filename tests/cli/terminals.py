@@ -14,10 +14,13 @@ from collections.abc import Mapping, Sequence
 class Terminal:
     """A terminal that starts a program; closed by who opens it."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], columns: int = 0) -> None:
-        """`columns` is its width; with 0 it does not say."""
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], columns: int = 0, typed: str = ""
+    ) -> None:
+        """`columns` is its width; with 0 it does not say. `typed` is typed before the program starts."""
         self._side, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+        os.write(self._side, typed.encode())
         self._process = subprocess.Popen(
             command, stdin=other, stdout=other, stderr=other, env=dict(environment), start_new_session=True
         )

@@ -51,11 +51,18 @@ def session() -> str:
 
 
 @pytest.fixture
-def terminal(own_home: Path, session: str) -> Iterator[Terminal]:
+def typed() -> str:
+    """What is typed before anything is asked; nothing."""
+    return ""
+
+
+@pytest.fixture
+def terminal(own_home: Path, session: str, typed: str) -> Iterator[Terminal]:
     """A terminal in which a program asks twice whether a call may run."""
     opened = Terminal(
         [sys.executable, "-c", PROGRAM, str(own_home), session],
         {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        typed=typed,
     )
     yield opened
     opened.close()
@@ -129,6 +136,14 @@ def test_what_the_rules_deny_may_not_run_whatever_else_is_said(own_home: Path) -
 def test_what_the_rules_allow_runs_where_nobody_can_be_asked(own_home: Path) -> None:
     permissions.remember(own_home / "permissions.json", "calculate", "allow")
     assert approval(own_home).ask(CALL)
+
+
+@pytest.mark.parametrize("typed", ["yes, and then tell me more\n"])
+def test_what_was_typed_before_the_question_is_no_answer(terminal: Terminal) -> None:
+    for _ in range(2):
+        terminal.wait_for(QUESTION)
+        terminal.type("n\n")
+    terminal.wait_for("ANSWERS [False, False] False")
 
 
 def test_ctrl_d_is_no(terminal: Terminal) -> None:
