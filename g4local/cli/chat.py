@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from g4local.cli import output
+from g4local.cli import keyboard, output
 from g4local.cli.interrupts import interruptible
 from g4local.cli.options import ChatRequest, Request, takes
 from g4local.core.errors import UsageError
@@ -39,6 +39,7 @@ def converse(request: Request) -> None:
 
     cancel = Event()
     with ExitStack() as stack:
+        stack.enter_context(keyboard.echo(shown=False))  # but for the prompts
         bar = stack.enter_context(output.Bar())
         with interruptible(cancel):
             talk, asked = stack.enter_context(conversation(request, bar.report, cancel))
@@ -109,10 +110,12 @@ def _line(prompt: str) -> str | None:
 
             if environ.get("TERM") != "dumb":
                 readline.parse_and_bind("set enable-bracketed-paste on")
-            return input(prompt)
+            with keyboard.echo(shown=True):
+                return input(prompt)
         if at_terminal:
             output.question(prompt)
-        line = sys.stdin.readline() if sys.stdin else ""
+        with keyboard.echo(shown=True):
+            line = sys.stdin.readline() if sys.stdin else ""
     except EOFError:
         output.note("")
         return None
