@@ -23,22 +23,29 @@ def echo(*, shown: bool) -> Iterator[None]:
 
 def forget() -> None:
     """Drop what was typed and not read yet."""
-    with suppress(OSError, ValueError, termios.error):
-        if sys.stdin and sys.stdin.isatty() and _is_ours(sys.stdin.fileno()):
-            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    with suppress(OSError, termios.error):
+        if (descriptor := _terminal()) is not None:
+            termios.tcflush(descriptor, termios.TCIFLUSH)
 
 
 def _set(*, shown: bool) -> bool | None:
     """Whether it was shown before; None where there is no terminal, or another program has it."""
-    with suppress(OSError, ValueError, termios.error):
-        descriptor = sys.stdin.fileno() if sys.stdin else -1
-        if not os.isatty(descriptor) or not _is_ours(descriptor):
-            return None
-        state = termios.tcgetattr(descriptor)
-        before = bool(state[_LOCAL] & termios.ECHO)
-        state[_LOCAL] = state[_LOCAL] | termios.ECHO if shown else state[_LOCAL] & ~termios.ECHO
-        termios.tcsetattr(descriptor, termios.TCSANOW, state)
-        return before
+    with suppress(OSError, termios.error):
+        if (descriptor := _terminal()) is not None:
+            state = termios.tcgetattr(descriptor)
+            before = bool(state[_LOCAL] & termios.ECHO)
+            state[_LOCAL] = state[_LOCAL] | termios.ECHO if shown else state[_LOCAL] & ~termios.ECHO
+            termios.tcsetattr(descriptor, termios.TCSANOW, state)
+            return before
+    return None
+
+
+def _terminal() -> int | None:
+    """The terminal that is typed at, and that listens to this program: stdin, or where progress is shown."""
+    for stream in (sys.stdin, sys.stderr):
+        with suppress(OSError, ValueError):  # it is closed
+            if stream and stream.isatty():
+                return stream.fileno() if _is_ours(stream.fileno()) else None
     return None
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _MOMENT = 0.4
 """Seconds that a job may take before a bar is worth its flicker."""
 
+_WIDE = 70
+"""Cells of a line that has room for more than the share that is done and the time that is left."""
+
 _KEPT_CONTROLS = "\n\t"
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in _KEPT_CONTROLS}
 _PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
@@ -162,7 +165,8 @@ class Bar:
         if progress.unit in ("bytes", "tokens"):
             began, done = self._first
             average = (progress.done - done) / (now - began) if now > began else 0.0
-            bars.update(bars.task_ids[0], pace=_pace(progress, bars.tasks[0].speed or average))
+            told = _pace(progress, bars.tasks[0].speed or average)
+            bars.update(bars.task_ids[0], pace=", ".join(told if bars.console.width >= _WIDE else told[-1:]))
 
     def stop(self) -> None:
         """Wipe the bar away; the next report starts a new one."""
@@ -176,15 +180,17 @@ class Bar:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-        more = (TimeElapsedColumn(), TextColumn("{task.fields[pace]}", markup=False))
+        stage, share = TextColumn("{task.description}", markup=False), TextColumn("{task.percentage:>3.0f}%")
+        pace = TextColumn("{task.fields[pace]}", markup=False)
         console = Console(stderr=True, markup=False, highlight=False)
-        self._bars = Progress(*columns, *more, console=console, transient=True)
+        wide = (stage, BarColumn(), share, TimeElapsedColumn(), pace)
+        columns = wide if console.width >= _WIDE else (stage, share, pace)
+        self._bars = Progress(*columns, console=console, transient=True)
         self._bars.start()
         return self._bars
 
 
-def _pace(progress: core.Progress, speed: float) -> str:
+def _pace(progress: core.Progress, speed: float) -> list[str]:
     """How much of how much there is, at which rate (in units a second), and how long the rest takes."""
 
     def amount(count: float) -> str:
@@ -195,7 +201,7 @@ def _pace(progress: core.Progress, speed: float) -> str:
     if speed > 0:
         left = math.ceil(max(0, progress.total - progress.done) / speed)
         parts += [f"{amount(speed)}{unit}/s", f"{left // 60}:{left % 60:02} left"]
-    return ", ".join(parts)
+    return parts
 
 
 def _takes_codes(stream: TextIO | None) -> bool:

@@ -171,14 +171,16 @@ def test_a_dumb_terminal_gets_no_control_codes(
 
 
 @pytest.mark.parametrize(
-    ("unit", "dones", "total", "told"),
+    ("columns", "unit", "dones", "total", "told"),
     [
-        ("tokens", (0, 128), 3000, "128 of 3,000 tokens, 64 tokens/s, 0:45 left"),
-        ("bytes", (0, 1_000_000), 3_000_000, "1.0 MB of 3.0 MB, 500.0 kB/s, 0:04 left"),
-        ("tokens", (0,), 3000, "0 of 3,000 tokens"),
+        (120, "tokens", (0, 128), 3000, "128 of 3,000 tokens, 64 tokens/s, 0:45 left"),
+        (120, "bytes", (0, 1_000_000), 3_000_000, "1.0 MB of 3.0 MB, 500.0 kB/s, 0:04 left"),
+        (120, "tokens", (0,), 3000, "0 of 3,000 tokens"),
+        (40, "tokens", (0, 128), 3000, "read   4% 0:45 left"),
     ],
 )
 def test_a_bar_tells_amount_rate_and_rest(
+    columns: int,
     unit: str,
     dones: tuple[int, ...],
     total: int,
@@ -190,12 +192,12 @@ def test_a_bar_tells_amount_rate_and_rest(
     monkeypatch.setattr(output, "monotonic", lambda: next(clock))
     monkeypatch.setattr(output, "_MOMENT", 0.0)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with Bar() as bar:
         for done in dones:
             bar.report(Progress("read", done, total, unit))
-    assert f" {told}\n" in capsys.readouterr().err
+    assert f"{told}\n" in capsys.readouterr().err
 
 
 def test_every_event_has_an_object_with_its_type() -> None:
