@@ -163,9 +163,8 @@ def corrupted(count: int, tiny: Tiny, load: Loader, folder: Path) -> None:
     ask(load(tiny("moe"), snapshots=foreign), chat(SHORTER))
     ask(load(model, snapshots=folder), chat(SHORTER))
     kept = folder.rename(folder.with_name("kept"))
-    fresh = load(model)
     prompt = chat(SHORTER, "so it is", "and then?")
-    said, _ = ask(fresh, prompt)
+    said, _ = ask(load(model), prompt)
     engine, rng = load(model, snapshots=folder), random.Random(7)
     for _ in range(count):
         shutil.rmtree(folder, ignore_errors=True)
@@ -175,8 +174,7 @@ def corrupted(count: int, tiny: Tiny, load: Loader, folder: Path) -> None:
         engine._cache.clear()
         again, end = ask(engine, prompt)
         assert end.warnings and end.reused_tokens == 0
-        if again != said:
-            assert_same_tokens(fresh, fresh.tokenize(prompt), again)
+        assert again == said
 
 
 def damaged(path: Path, rng: random.Random, foreign: list[Path]) -> bytes:
