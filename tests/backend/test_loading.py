@@ -11,12 +11,14 @@ import pytest
 from gguf import GGUFReader
 from numpy.typing import NDArray
 
-from g4local.backend.fit import fitting, memory
+from g4local.backend.engine import MOST_DRAFTS
+from g4local.backend.fit import fitting, memory, placement
 from g4local.backend.fit.fitting import Resources
 from g4local.backend.fit.memory import Placement
+from g4local.backend.host.machine import Device
 from g4local.backend.llama import NO_GPU, LlamaEngine
-from g4local.backend.llamacpp import nextn
-from g4local.backend.model import loading
+from g4local.backend.llamacpp import ggml, nextn
+from g4local.backend.model import header, loading
 from g4local.core.errors import DoesNotFit, EngineError
 from g4local.core.progress import silent
 from tests import checkpoints
@@ -62,6 +64,35 @@ def test_experts_that_stay_behind_say_the_same(tiny: Tiny, load: Loader, monkeyp
     assert said(load, tiny("moe")) == plain
     [(_, params)] = seen
     assert params.tensor_buft_overrides
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacking", "expected"),
+    [
+        ("gpu", 0, Placement(7)),  # CUDA with room for everything
+        ("gpu", 1, Placement(7, 1)),  # a byte less: the first layer's experts stay behind
+        ("integrated gpu", 0, Placement(7)),  # Metal, whose memory is the machine's
+        ("cpu", 0, Placement()),
+    ],
+)
+def test_what_was_chosen_for_the_devices_is_what_llama_cpp_is_told(
+    kind: str, lacking: int, expected: Placement, tiny: Tiny, load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = memory.Setting(1024, outputs=1 + MOST_DRAFTS)
+    everything = memory.need(header.read(tiny("moe")).model, setting, Placement(7), 1).device
+    free = placement.RESERVED_BYTES + everything - lacking
+    monkeypatch.setattr(ggml, "devices", lambda: [Device("GPU", "made up", kind, free, 2 * free)])
+    monkeypatch.setattr(llama, "llama_supports_gpu_offload", lambda: True)
+    loaded = watched(monkeypatch, "llama_model_load_from_file")
+    opened = watched(monkeypatch, "llama_init_from_model")
+    engine = load(tiny("moe"), gpu_layers=None)
+    [(_, params)], [(_, context)] = loaded, opened
+    assert (params.n_gpu_layers, bool(params.tensor_buft_overrides)) == (expected.layers, expected.cpu_experts > 0)
+    assert context.flash_attn_type == (
+        llama.LLAMA_FLASH_ATTN_TYPE_AUTO if expected.layers else llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    )
+    assert engine._piece == (memory.BATCH if expected.layers else memory.PIECE)
+    assert (engine._cache._threads is None) == (expected.layers > 0), "other programs do not want the GPU's cores"
 
 
 def test_the_experts_of_the_first_layers_are_named_and_nothing_else(tiny: Tiny) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from g4local.backend.engine import MOST_THREADS
 from g4local.backend.host import machine
+from g4local.backend.llamacpp import description
 from g4local.core.errors import EngineError
 
 DYING = """
@@ -132,6 +134,24 @@ def test_what_llama_cpp_says_of_the_machine_is_gathered_in_a_child() -> None:
     assert facts.package and facts.llama_cpp and facts.ggml
     assert any(device.kind == "cpu" and device.total_bytes > 0 for device in facts.devices)
     assert set(facts.cpu_features) <= set(facts.system_info.replace("=", " ").split())
+
+
+SOCKETS = """
+import socket, sys
+from g4local.backend import worker
+from g4local.backend.llamacpp import description
+description.llama.llama_backend_init = lambda: socket.socket().close()
+worker.main(sys.argv[1:])
+"""
+"""A child whose llama.cpp would make a socket, as one that talks to a network does."""
+
+
+def test_a_socket_in_llama_cpps_process_is_counted_whoever_makes_it_and_whether_or_not_it_is_closed() -> None:
+    assert machine.facts().sockets == 0
+    assert machine.facts((sys.executable, "-P", "-c", SOCKETS)).sockets == 1
+    alone = description.describe([]).sockets
+    with socket.socket():
+        assert description.describe([]).sockets == alone + Path("/proc/self/fd").exists()
 
 
 def test_threads_are_at_most_the_cores_that_this_process_may_use() -> None:
