@@ -27,6 +27,9 @@ _MOMENT = 0.4
 _WIDE = 70
 """Cells of a line that has room for more than the share that is done and the time that is left."""
 
+_WIDEST = 100
+"""Characters of a line that repeats the beginning of a text."""
+
 _KEPT_CONTROLS = "\n\t"
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in _KEPT_CONTROLS}
 _PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
@@ -53,6 +56,12 @@ def printable(text: str) -> str:
 def in_one_line(text: str) -> str:
     """The text with every control character made visible: a name out of a file can't pass for another line."""
     return printable(text).replace("\n", "␊").replace("\t", "␉")
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text on one line, which may be a cell of a table."""
+    words = " ".join(text[: 4 * _WIDEST].split())
+    return words if len(words) <= _WIDEST else f"{words[: _WIDEST - 1]}…"
 
 
 def answer(text: str) -> None:

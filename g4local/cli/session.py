@@ -154,8 +154,10 @@ class Session:
                 )
             self._talk.tools = tuple(tool for tool in known if tool.name in names)
         offered = {tool.name for tool in self._talk.tools}
+        width = max(len(tool.name) for tool in known)
         for tool in known:
-            output.note(f"  {'on ' if tool.name in offered else 'off'}  {tool.name:<14}{tool.description}")
+            is_on = "on " if tool.name in offered else "off"
+            output.note(f"  {is_on}  {tool.name:<{width}}  {output.shortened(tool.description)}")
 
     def _retry(self, argument: str) -> None:
         """ask the last question again"""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _MOST = 2**31 - 1
 _FEW = 20
 """Sessions or messages that are listed when nobody says how many."""
-_WIDEST = 100
-"""Characters of a line that repeats a message."""
 
 
 def _age(value: str) -> float:
@@ -114,7 +112,7 @@ def show(
                 str(number[each.id]),
                 "*" if each.id == session.head else "",
                 transcript.heading(each.message),
-                _line(each.message.text),
+                output.shortened(each.message.text),
             ]
             for each in leaves(found.tree)
         ]
@@ -142,7 +140,10 @@ def search(
         listed: list[Json] = [_hit_object(*each) for each in found]
         output.json_line({"schema": "g4local.sessions.search/1", "query": query, "hits": listed})
     elif hits:
-        rows = [[hit.session, str(number), hit.role, _line(hit.snippet), _line(hit.title)] for hit, number in found]
+        rows = [
+            [hit.session, str(number), hit.role, output.shortened(hit.snippet), output.shortened(hit.title)]
+            for hit, number in found
+        ]
         output.table(["ID", "MESSAGE", "WHO", "TEXT", "TITLE"], rows)
     else:
         output.note("Nothing was found.")
@@ -324,7 +325,7 @@ def _message(store: "Store", session: "Session", number: int) -> int:
 
 
 def _about(session: "Session") -> list[str]:
-    return [str(session.messages), _line(session.setting("model")), _line(session.title)]
+    return [str(session.messages), output.shortened(session.setting("model")), output.shortened(session.title)]
 
 
 def _hit_object(hit: "Hit", number: int) -> dict[str, Json]:
@@ -339,9 +340,3 @@ def _hit_object(hit: "Hit", number: int) -> dict[str, Json]:
         "created": moment(hit.created),
         "snippet": hit.snippet,
     }
-
-
-def _line(text: str) -> str:
-    """A text on one line of a table."""
-    words = " ".join(text[: 4 * _WIDEST].split())
-    return words if len(words) <= _WIDEST else f"{words[: _WIDEST - 1]}…"

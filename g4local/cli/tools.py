@@ -71,7 +71,7 @@ def _list(known: Mapping[str, "Tool"], folder: Path, model: str | None, as_json:
             _permission(tool, folder),
             "changes" if tool.changes else "",
             *([str(costs[tool.name])] if costs else []),
-            tool.description,
+            output.shortened(tool.description),
         ]
         for tool in known.values()
     ]
@@ -133,7 +133,7 @@ def call(
     text = result.value if isinstance(result.value, str) else json.dumps(result.value, ensure_ascii=False)
     if not result.ok:
         raise G4Error(f"{name}: {text}", f"`g4local tools show {name}` tells what it takes.")
-    output.line(text)
+    output.answer(text if text.endswith("\n") else f"{text}\n")
 
 
 @tools.command(name="set")

@@ -187,6 +187,18 @@ def test_what_a_hostile_server_says_of_itself_is_shown_harmlessly(g4local: Run, 
     assert len(shown.stdout.splitlines()) == 1 + len(NAMES) + 1
 
 
+def test_offline_no_server_is_spoken_to_over_http(g4local: Run, tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"web": {"url": "http://127.0.0.1:9/mcp"}}}')
+    refused = g4local("--offline", "tools", "ls", "--mcp", "web", "--mcp-config", str(tmp_path / "mcp.json"))
+    assert (refused.returncode, refused.stdout) == (7, "") and "--offline" in refused.stderr
+
+
+def test_a_tool_s_last_line_is_not_followed_by_an_empty_one(g4local: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("Tea.\n")
+    called = g4local("tools", "call", "read_file", '{"path": "notes.txt"}', "--folder", str(tmp_path))
+    assert called.stdout == "Tea.\n"
+
+
 def test_a_session_goes_on_with_its_servers(servers: str) -> None:
     def gone_on_with(**asked: Any) -> list[str] | None:
         return keeping._as_before(Request("demo", mcp_config=Path(servers), **asked), {"mcp": ["ref", "sold"]}).mcp
