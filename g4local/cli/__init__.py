@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from g4local import __version__
-from g4local.cli import manual, output
+from g4local.cli import manual, output, shells
 from g4local.cli.bench import bench
 from g4local.cli.chat import chat
 from g4local.cli.convert import convert
@@ -62,6 +62,7 @@ def main() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    shells.prepare()
     try:
         app()
     except G4Error as error:

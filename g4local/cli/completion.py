@@ -57,7 +57,6 @@ def mcp_servers(incomplete: str) -> list[str]:
 
 def sessions(incomplete: str) -> list[tuple[str, str]]:
     """Ids of sessions, the newest first, with their titles; none where the store can't be used."""
-    from g4local.cli.output import printable
     from g4local.core.errors import StoreError
     from g4local.settings import paths
     from g4local.store.store import Store
@@ -66,7 +65,7 @@ def sessions(incomplete: str) -> list[tuple[str, str]]:
     if not path.exists():
         return []
     with suppress(StoreError), Store(path) as store:
-        return [(each.id, printable(each.title)) for each in store.sessions() if each.id.startswith(incomplete)]
+        return [(each.id, _plain(each.title)) for each in store.sessions() if each.id.startswith(incomplete)]
     return []
 
 
@@ -77,14 +76,21 @@ def schemas(incomplete: str) -> list[str]:
     return _beginning(incomplete, names())
 
 
+def _plain(title: str) -> str:
+    """A title without control characters, and without brackets, which Typer would take for markup."""
+    from g4local.cli.output import in_one_line
+
+    return in_one_line(title).translate({ord("["): "(", ord("]"): ")"})
+
+
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
 def _paths(folder: str) -> Iterable[str]:
     """What a model may be in a folder, as it would be typed; the folder ends in a slash, or is empty."""
-    with suppress(OSError):
-        for entry in sorted(os.scandir(folder or "."), key=lambda entry: entry.name):
+    with suppress(OSError, RuntimeError):
+        for entry in sorted(os.scandir(Path(folder or ".").expanduser()), key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from g4local.store.store import Store
 from tests.conftest import ROOT
 
 
@@ -38,3 +39,43 @@ def test_tab_offers_names_and_paths(tmp_path: Path, typed: str, offered: set[str
     )
     assert offered <= set(done.stdout.split())
     assert not any(word.endswith(".txt") for word in done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "kind", ["models", "models_and_sizes", "pullable", "quants", "tools", "sessions", "mcp_servers"]
+)
+def test_what_is_offered_is_found_without_anything_heavy(kind: str, own_home: Path) -> None:
+    with Store(own_home / "sessions.db") as store, store.writing():
+        store.start("A title")
+    heavy = ("llama_cpp", "numpy", "huggingface_hub", "httpx2", "jsonschema", "mcp", "pydantic", "textual")
+    program = (
+        f"import sys; from g4local.cli import completion; offered = completion.{kind}('')\n"
+        f"print(len(offered) > 0, [name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split(" ", 1)[1].strip() == "[]" and (kind == "mcp_servers" or done.stdout.startswith("True"))
+
+
+@pytest.mark.parametrize(
+    ("shell", "offered"),
+    [("zsh", '"mine"'), ("fish", "mine"), ("powershell", "mine::: "), ("pwsh", "mine::: ")],
+)
+def test_other_shells_are_answered_as_their_scripts_ask(shell: str, offered: str, own_home: Path) -> None:
+    (own_home / "models").mkdir()
+    (own_home / "models" / "mine.gguf").touch()
+    asked = {
+        "_G4LOCAL_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "g4local run mi",
+        "_TYPER_COMPLETE_WORD_TO_COMPLETE": "mi",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    code = "import sys; sys.argv = ['g4local']; from g4local.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert offered in done.stdout
