@@ -12,7 +12,7 @@ from threading import Event
 from typing import BinaryIO
 
 from g4local.core.errors import Cancelled, G4Error, reason
-from g4local.core.files import write_whole
+from g4local.core.files import read_json, write_whole
 from g4local.core.progress import Progress, Report
 
 MEMO = "checkpoint-hashes.json"
@@ -122,10 +122,7 @@ def _stamp(path: Path) -> Stamp:
 
 def _read(memo: Path) -> dict[str, Stamp]:
     """What was hashed before; nothing when the file is missing or broken."""
-    try:
-        entries = json.loads(memo.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
+    entries = read_json(memo)
     if not isinstance(entries, dict):
         return {}
     return {name: entry for name, entry in entries.items() if isinstance(entry, list) and len(entry) == 3}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from g4local.core import split
 from g4local.core.errors import G4Error
-from g4local.core.files import write_whole
+from g4local.core.files import read_json, write_whole
 
 _FILE = "pulled.json"
 
@@ -55,10 +55,7 @@ class Pin:
 
 def read(models: Path) -> dict[str, Pin]:
     """What is remembered, by `Pin.key`; nothing when the file is missing, or no such file."""
-    try:
-        content = json.loads((models / _FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
+    content = read_json(models / _FILE)
     entries = content.get("files") if isinstance(content, dict) else None
     pins = map(_pin, entries) if isinstance(entries, list) else ()
     return {pin.key: pin for pin in pins if pin}

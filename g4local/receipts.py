@@ -20,15 +20,13 @@ from g4local.backend import measuring
 from g4local.backend.measures import Comparison, ComparisonRequest, Reading
 from g4local.backend.measuring import Process
 from g4local.core.errors import G4Error
-from g4local.core.files import write_whole
+from g4local.core.files import read_json, write_whole
 from g4local.core.messages import Json
 from g4local.core.progress import Report
 from g4local.settings import Paths
 from g4local.texts import Texts
 
 SCHEMA = "g4local.receipt/1"
-_MOST_BYTES = 1_000_000
-"""Of a receipt, which has some hundred and the names of its texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +111,8 @@ def keep(receipt: Receipt, model: Path) -> Path:
 
 def kept(model: Path) -> Receipt | None:
     """The receipt that lies beside a GGUF, if it is one of a file of this size."""
-    path = place(model)
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return None
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(place(model))
         json.dumps(content, allow_nan=False)  # what Python reads as infinite or no number is no JSON
         if content["schema"] == SCHEMA and content["model"]["bytes"] == model.stat().st_size:
             return Receipt(content, _result(content["result"]), tuple(map(str, content["text"]["names"])))

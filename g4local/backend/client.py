@@ -1,24 +1,31 @@
 """The Engine that the rest of g4local uses: llama.cpp in a child process, whose death is an error and no more."""
 
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from math import inf
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 from g4local.backend import tuning
 from g4local.backend.engine import FREE, Completion, EngineInfo, Guidance, LoadOptions, Piece, Sampling
 from g4local.backend.process import frames
-from g4local.backend.process.child import WORKER, Child
+from g4local.backend.process.child import Child
 from g4local.backend.process.idle import IdleClock
-from g4local.core.errors import Cancelled, EngineDied
+from g4local.backend.process.launch import WORKER
+from g4local.core.errors import Cancelled
 from g4local.core.progress import Report, silent
 from g4local.core.prompt import Segment
 
+_LOOK_SECONDS = 0.1
+"""How late a wish to stop may be seen while another thread loads the model."""
+
 
 class WorkerEngine:
-    """An Engine whose child is started when it is needed, and again after it has died."""
+    """An Engine whose child is started when it is needed, and again after it has died.
+
+    Threads may share it: whoever comes while it loads waits for that.
+    """
 
     def __init__(
         self,
@@ -39,6 +46,10 @@ class WorkerEngine:
         self._command = command
         self._child: Child | None = None
         self._info: EngineInfo | None = None
+        self._loading = Lock()
+        """Held by the thread that loads. Freeing takes no lock: the idle clock does it, which has one of its own."""
+        self._closed = object()
+        """Another one after each `close`."""
         self._idle = IdleClock(keep_alive, self._unload)
 
     @property
@@ -49,7 +60,8 @@ class WorkerEngine:
     @property
     def pid(self) -> int | None:
         """The child's process, while there is one."""
-        return self._child.pid if self._child is not None and self._child.lives else None
+        child = self._child
+        return child.pid if child is not None and child.lives else None
 
     def start(self, report: Report, cancel: Event) -> EngineInfo:
         """Load the model if it is not loaded; the errors of `Engine.start`."""
@@ -65,7 +77,7 @@ class WorkerEngine:
         with self._idle.busy():
             child, _ = self._loaded(silent, cancel)
             frame = {"do": "tokenize", "prompt": frames.prompt(prompt)}
-            tokens: list[int] = self._only_answer(child, frame, "read a text", silent, cancel)["tokens"]
+            tokens: list[int] = _only_answer(child, frame, "read a text", silent, cancel)["tokens"]
             return tokens
 
     def generate(
@@ -87,7 +99,7 @@ class WorkerEngine:
         }
         with self._idle.busy():
             child, _ = self._loaded(report, cancel)
-            with closing(self._answers(child.results(frame, "answered", report, cancel), child)) as answers:
+            with closing(child.results(frame, "answered", report, cancel)) as answers:
                 for answer in answers:
                     yield from frames.said_from(answer)
 
@@ -100,6 +112,7 @@ class WorkerEngine:
     def close(self) -> None:
         """End the child and free the model; the next start loads it again."""
         self._idle.stop()
+        self._closed = object()
         self._unload()
 
     def _unload(self) -> None:
@@ -108,40 +121,42 @@ class WorkerEngine:
             child.close()
 
     def _loaded(self, report: Report, cancel: Event) -> tuple[Child, EngineInfo]:
-        if self._child is not None and self._info is not None and self._child.lives:
-            return self._child, self._info
-        self._unload()
+        with self._alone(cancel):
+            child, info = self._child, self._info
+            if child is not None and info is not None and child.lives:
+                return child, info
+            self._unload()
+            return self._load(report, cancel)
+
+    @contextmanager
+    def _alone(self, cancel: Event) -> Iterator[None]:
+        while not self._loading.acquire(timeout=_LOOK_SECONDS):
+            if cancel.is_set():
+                raise Cancelled("Loading the model was cancelled.")
+        try:
+            yield
+        finally:
+            self._loading.release()
+
+    def _load(self, report: Report, cancel: Event) -> tuple[Child, EngineInfo]:
+        """A new child; a `close` at any moment before it is there ends it."""
+        closed, info = self._closed, None
         options = replace(self._options, **asdict(tuning.setting(self._options, self._cache, self._command)))
         child = self._child = Child(self._command, self._logs)
         frame = {"do": "start", "options": frames.options(options)}
         try:
-            answer = self._only_answer(child, frame, f"loaded {options.path.name}", report, cancel)
-            self._info = frames.info_from(answer["info"])
+            if self._closed is not closed:
+                raise Cancelled("The engine was closed.")
+            answer = _only_answer(child, frame, f"loaded {options.path.name}", report, cancel)
+            info = self._info = frames.info_from(answer["info"])
         finally:
-            if self._info is None:
-                self._unload()
-        return child, self._info
+            if info is None:
+                self._child = None
+                child.close()
+        return child, info
 
-    def _only_answer(
-        self, child: Child, frame: frames.Frame, doing: str, report: Report, cancel: Event
-    ) -> frames.Frame:
-        """The answer to a job that can be in a call for long that nothing stops, so a cancel kills the child."""
-        try:
-            [answer] = self._answers(child.results(frame, doing, report, cancel, patient=False), child)
-        except EngineDied:
-            if cancel.is_set():
-                raise Cancelled(f"The engine was stopped while it {doing}.") from None
-            raise
-        return answer
 
-    def _answers(
-        self, results: Generator[frames.Frame, None, None], child: Child
-    ) -> Generator[frames.Frame, None, None]:
-        """The results of a job; Cancelled when the child has been closed meanwhile, and no child when it has died."""
-        try:
-            yield from results
-        except EngineDied:
-            if self._child is not child:
-                raise Cancelled("The engine was closed.") from None
-            self._unload()
-            raise
+def _only_answer(child: Child, frame: frames.Frame, doing: str, report: Report, cancel: Event) -> frames.Frame:
+    """The answer to a job that can be in a call for long that nothing stops, so a cancel kills the child."""
+    [answer] = child.results(frame, doing, report, cancel, patient=False)
+    return answer

@@ -8,9 +8,10 @@ from threading import Event
 
 from g4local.backend.measures import Comparison, ComparisonRequest, Sums, SumsRequest
 from g4local.backend.process import frames
-from g4local.backend.process.child import WORKER, Child
+from g4local.backend.process.child import Child
 from g4local.backend.process.frames import Frame
-from g4local.core.errors import Cancelled, EngineDied
+from g4local.backend.process.launch import WORKER
+from g4local.core.errors import Cancelled
 from g4local.core.progress import Report
 
 
@@ -48,9 +49,4 @@ def _answers(frame: Frame, doing: str, process: Process, report: Report, cancel:
     if cancel.is_set():
         raise Cancelled("Stopped.")
     with closing(Child(process.command, process.logs)) as child:
-        try:
-            yield from child.results(frame, doing, report, cancel, patient=False)
-        except EngineDied:
-            if cancel.is_set():
-                raise Cancelled(f"llama.cpp was stopped while it {doing}.") from None
-            raise
+        yield from child.results(frame, doing, report, cancel, patient=False)

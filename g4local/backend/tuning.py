@@ -13,9 +13,9 @@ from typing import Any
 
 from g4local.backend.engine import MOST_THREADS, LoadOptions
 from g4local.backend.host import machine
-from g4local.backend.process.child import WORKER
+from g4local.backend.process.launch import WORKER
 from g4local.core import split
-from g4local.core.files import known_by, write_whole
+from g4local.core.files import known_by, read_json, write_whole
 
 _FILE = "tuning.json"
 _KEPT = 200
@@ -92,7 +92,7 @@ def _key(path: Path) -> str:
 
 def _entries(cache: Path) -> dict[str, Any]:
     try:
-        entries = json.loads((cache / _FILE).read_text(encoding="utf-8"))["tuning"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        entries = read_json(cache / _FILE)["tuning"]
+    except (TypeError, KeyError):
         return {}
     return entries if isinstance(entries, dict) else {}

@@ -1,9 +1,13 @@
-"""Small files that appear whole or not at all, and what large ones are known by."""
+"""Small files of our own, which appear whole or not at all, and what large ones are known by."""
 
+import json
 import os
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+_MOST_BYTES = 1 << 24
+"""Of a JSON file; what we write has a few hundred entries at most."""
 _HEAD = 1 << 16
 """Bytes of a GGUF's beginning: its keys, among them its name and its quantization."""
 
@@ -24,3 +28,12 @@ def write_whole(path: Path, text: str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; None when it is missing, damaged, no file, nested beyond reason, or far too long."""
+    try:
+        is_ours = path.is_file() and path.stat().st_size <= _MOST_BYTES
+        return json.loads(path.read_bytes()) if is_ours else None
+    except (OSError, ValueError, RecursionError):
+        return None

@@ -5,6 +5,8 @@ from math import inf
 
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "": 1.0}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(?:([kMGT]?)(i?)B?|)", re.ASCII | re.IGNORECASE)
+_MOST_BYTES = 2**63
+"""No file is as long."""
 _TIME = re.compile(r"([\d.]+)(d|h|ms|m|s|)", re.ASCII)
 
 
@@ -26,7 +28,10 @@ def nbytes(text: str) -> int:
     number, prefix, binary = said[1], said[2].lower(), said[3]
     if not prefix and "." in number:
         raise ValueError(f"{text!r} is no whole number of bytes")
-    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix or " "))
+    count = float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix or " ")
+    if count >= _MOST_BYTES:
+        raise ValueError(f"{text!r} is larger than any file")
+    return int(count)
 
 
 def seconds(text: str) -> float:

@@ -7,6 +7,7 @@ Mirrors (HF_ENDPOINT), proxies (HTTPS_PROXY, NO_PROXY), tokens (HF_TOKEN, `hf au
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from g4local import __version__
@@ -35,8 +36,18 @@ class Passing(NetworkError):
 
 
 def api() -> "HfApi":
-    """The library's interface to the hub, which tells it nothing but who we are."""
+    """The library's interface to the hub, which tells it nothing but who we are; UsageError when it can't be loaded.
+
+    That is so where one of its variables is to be a number and is none.
+    """
     _keep_quiet()
+    try:
+        import_module("huggingface_hub.constants")  # reads its variables; what imports it lazily prints its errors
+    except ValueError as error:
+        raise UsageError(
+            f"A variable of huggingface_hub's makes no sense: {error}.",
+            "HF_HUB_DOWNLOAD_TIMEOUT and HF_HUB_ETAG_TIMEOUT are whole numbers of seconds.",
+        ) from error
     from huggingface_hub import HfApi
     from huggingface_hub.utils import logging
 

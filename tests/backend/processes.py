@@ -3,7 +3,12 @@
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 def alive(pid: int) -> bool:
@@ -29,3 +34,17 @@ def is_zombie(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return False
+
+
+def within(work: Callable[[], Result], seconds: float = 120) -> Result:
+    """What it returns or raises; TimeoutError where it hangs, so that the test fails."""
+    outcome: Future[Result] = Future()
+
+    def do() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    Thread(target=do, daemon=True).start()
+    return outcome.result(seconds)

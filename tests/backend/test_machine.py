@@ -94,7 +94,7 @@ def test_a_probe_that_hangs_has_not_survived(cache: Path, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{", '{"extra_buffers": 5}', '{"extra_buffers": {"x": "yes"}}', "\udcff"]
+    "content", ["", "[]", "{", '{"extra_buffers": 5}', '{"extra_buffers": {"x": "yes"}}', "\udcff", "[" * 100_000]
 )
 def test_a_broken_cache_is_made_again(cache: Path, tmp_path: Path, content: str) -> None:
     cache.mkdir()

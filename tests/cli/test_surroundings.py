@@ -93,6 +93,40 @@ def test_a_checkpoint_that_can_not_be_converted_for_a_comparison_is_one_sentence
     told(shell(line, {**environment, "G4LOCAL_HOME": "/etc/passwd"}), 1)
 
 
+@pytest.mark.parametrize(
+    ("variable", "line"),
+    [
+        ("G4LOCAL_SNAPSHOT_BYTES", "g4 run demo hi -n 3"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "g4 pull owner/repo"),
+        ("HF_HUB_ETAG_TIMEOUT", "g4 pull owner/repo"),
+    ],
+)
+@pytest.mark.parametrize("value", ["nonsense", "9" * 5000])
+def test_a_variable_that_should_be_a_number_and_is_none_is_told(
+    variable: str, line: str, value: str, environment: dict[str, str]
+) -> None:
+    told(shell(line, {**environment, variable: value}), 2)
+
+
+@pytest.mark.parametrize(
+    "line", ["g4 run demo hi -n 3", "g4 run demo hi --schema '{}'", "g4 bench demo -r 1 -n 4 -p 8"]
+)
+def test_where_no_more_files_can_be_opened_a_process_that_can_not_be_started_is_told(
+    line: str, environment: dict[str, str]
+) -> None:
+    assert shell("g4 run demo hi -n 1", environment).returncode == 6
+    told(shell(f"ulimit -n 9; {line}", environment), 1)
+
+
+def test_a_start_probe_nested_beyond_reason_is_made_again(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    for name in ("start-probe.json", "tuning.json"):
+        (tmp_path / "cache" / name).write_text("[" * 100_000)
+    finished = shell("g4 run demo hi -n 3 --temp 0", {**environment, "G4LOCAL_HOME": str(tmp_path)})
+    assert finished.returncode == 6 and "Traceback" not in finished.stderr
+    assert "extra_buffers" in json.loads((tmp_path / "cache" / "start-probe.json").read_text())
+
+
 def test_odd_things_in_the_models_folder_are_passed_over(environment: dict[str, str], tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from g4local.backend.engine import Constraint
-from g4local.backend.process.child import WORKER, ended, environment
+from g4local.backend.process.child import ended
+from g4local.backend.process.launch import WORKER, finished
 from g4local.core.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -61,18 +62,10 @@ def check(constraint: Constraint, command: Sequence[str] = WORKER) -> None:
     `command` is the child's program.
     """
     try:
-        answer = subprocess.run(
-            (*command, "--constraint"),
-            input=json.dumps(asdict(constraint)).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            timeout=CHECK_SECONDS,
-            check=False,
-        )
+        answer = finished((*command, "--constraint"), CHECK_SECONDS, json.dumps(asdict(constraint)))
         if answer.returncode and -answer.returncode not in _OVERFLOWS:
             raise EngineError(f"The {_NOUNS[constraint.kind]} can't be checked: a process {ended(answer.returncode)}.")
-        wrong = answer.stdout.decode("utf-8", "replace") if answer.returncode == 0 else "it is too deeply nested"
+        wrong = answer.stdout if answer.returncode == 0 else "it is too deeply nested"
     except subprocess.TimeoutExpired:
         wrong = f"it is not understood within {CHECK_SECONDS} seconds"
     if wrong:

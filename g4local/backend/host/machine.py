@@ -23,9 +23,10 @@ from typing import Any
 from g4local.backend.engine import MOST_THREADS
 from g4local.backend.host import kernel
 from g4local.backend.host.kernel import Version
-from g4local.backend.process.child import WORKER, ended, environment
+from g4local.backend.process.child import ended
+from g4local.backend.process.launch import WORKER, finished
 from g4local.core.errors import EngineError
-from g4local.core.files import write_whole
+from g4local.core.files import read_json, write_whole
 
 PROBE_SECONDS = 60
 """A probe that takes longer has not survived."""
@@ -82,7 +83,7 @@ class Facts:
 
 
 def facts(command: Sequence[str] = WORKER) -> Facts:
-    """What llama.cpp says, asked in a child of its own; EngineError when it can't be loaded."""
+    """What llama.cpp says, asked in a child of its own; EngineError when that can't be started or llama.cpp loaded."""
     answer = _ask([*command, "--describe"])
     if answer.returncode:
         raise EngineError(f"llama.cpp can't be loaded: {_death(answer)}.", "Install g4local again.")
@@ -95,7 +96,7 @@ def extra_buffers(cache: Path, command: Sequence[str] = WORKER) -> bool:
     """Whether repacked weights survive on this machine, from the folder of caches or by trying it.
 
     Where no file can be written to try it with, they are not used, and it is tried again the next time.
-    EngineError when llama.cpp dies without them, too.
+    EngineError when llama.cpp dies without them, too, or no process can be started.
     """
     file = cache / "start-probe.json"
     key = fingerprint()
@@ -159,18 +160,7 @@ def _libraries() -> list[Path]:
 
 def _ask(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment(),
-            # A Ctrl-C must not look like a fault.
-            process_group=0,
-            timeout=PROBE_SECONDS,
-            check=False,
-        )
+        return finished(command, PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(list(command), 1, "", f"it did not end within {PROBE_SECONDS} seconds")
 
@@ -186,9 +176,9 @@ def _death(answer: subprocess.CompletedProcess[str]) -> str:
 def _remembered(file: Path) -> dict[str, bool]:
     """Results by fingerprint; none when the file is missing, broken or of another make."""
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))["extra_buffers"]
+        entries = read_json(file)["extra_buffers"]
         return {key: value for key, value in entries.items() if isinstance(value, bool)}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (TypeError, KeyError, AttributeError):
         return {}
 
 

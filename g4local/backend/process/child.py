@@ -4,24 +4,20 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
+from time import monotonic
 from typing import IO
 
-from g4local.backend.process import frames
+from g4local.backend.process import frames, launch
 from g4local.backend.process.frames import Frame
-from g4local.core.errors import EngineDied
+from g4local.core.errors import Cancelled, EngineDied, G4Error
 from g4local.core.progress import Report
-
-# -P: the working directory is the user's, and no place for modules.
-WORKER = (sys.executable, "-P", "-m", "g4local.backend.worker")
-"""The command of the child that runs llama.cpp."""
 
 LOG_LINES = 50
 LOG_BYTES = 1 << 20
@@ -31,6 +27,11 @@ SILENCE_SECONDS = 120.0
 """A child that has a job says every other second that it lives; one that is silent for so long is stuck and is killed.
 
 So much patience is for machines that swap.
+"""
+STOP_SECONDS = 10.0
+"""A child that goes on for so long after it has been told to stop is killed, which costs the loaded model and no word.
+
+llama.cpp looks between two nodes of its graph whether it is to stop; one node takes a slow machine a second or two.
 """
 
 _POLL_SECONDS = 0.02
@@ -65,28 +66,28 @@ class Child:
     """
 
     def __init__(self, command: tuple[str, ...], logs: Path | None) -> None:
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-            # A terminal's Ctrl-C is the parent's to handle.
-            process_group=0,
-        )
+        """Start it; EngineError where there is no room for another process."""
+        self._process = launch.running(command)
         self.pid = self._process.pid
         self._logs = logs
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._jobs = count(1)
         self._answers: dict[int, SimpleQueue[Frame | None]] = {}
         self._over = False
+        self._is_dismissed = False
+        """Whether it was ended from here, while it lived."""
         self._heard = 0
         """Lines that it has said."""
         self._outgoing: SimpleQueue[bytes | None] = SimpleQueue()
         works = (self._read_answers, self._read_log, self._write)
         self._threads = [Thread(target=work, daemon=True) for work in works]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            self._process.kill()
+            with self._process:  # closes the pipes that no thread closes
+                raise launch.refusal(error) from error
 
     @property
     def lives(self) -> bool:
@@ -94,41 +95,37 @@ class Child:
         return not self._over and self._process.poll() is None
 
     def ask(self, frame: Frame, doing: str, cancel: Event, *, patient: bool = True) -> Generator[Frame, None, None]:
-        """Send a job and yield its answers, the last one included; EngineDied when the child dies of it.
+        """Send a job and yield its answers, the last one included.
 
-        `cancel` is told to the child as soon as it is set, and so is the end of the iteration before its last answer;
-        a child that we are not patient with is killed instead, and so is one that does not even say that it lives.
-        `doing` completes "while it ..." in an error's sentence.
+        EngineDied when the child dies of it, Cancelled when it is ended from here. `cancel` is told to the child as
+        soon as it is set, and so is the end of the iteration before its last answer; a child that we are not patient
+        with is killed instead, and so is one that does not stop, or does not even say that it lives. `doing` completes
+        "while it ..." in an error's sentence.
         """
         job = next(self._jobs)
         answers: SimpleQueue[Frame | None] = SimpleQueue()
         self._answers[job] = answers
         if self._over:
             answers.put(None)
-        is_open, told = True, False
-        silence = _Silence(self._heard)
+        is_open = True
+        waiting = _Waiting(self._heard)
         try:
             self._send({"job": job, **frame})
             while is_open:
-                if cancel.is_set() and not told:
+                if cancel.is_set() and not waiting.told:
                     self._cancel(job, patient)
-                    told = True
-                seconds = _TOLD_SECONDS if told else _POLL_SECONDS
-                try:
-                    answer = answers.get(timeout=seconds)
-                except Empty:
-                    if silence.lasts(self._heard, seconds) > SILENCE_SECONDS:
-                        is_open = False
-                        raise self._stuck(doing) from None
-                    continue
-                if answer is None:
+                    waiting.told = True
+                for answer in waiting.listen(answers, is_next=min(self._answers.copy()) == job):
+                    is_open = answer is not None and frames.LAST.isdisjoint(answer)
+                    if answer is None:
+                        raise self._death(doing)
+                    yield answer
+                if is_open and (complaint := waiting.complaint(self._heard)):
                     is_open = False
-                    raise self._death(doing)
-                is_open = frames.LAST.isdisjoint(answer)
-                yield answer
+                    raise self._stuck(complaint, doing, waiting.told)
         finally:
             del self._answers[job]
-            if is_open and not told:
+            if is_open and not waiting.told:
                 self._cancel(job, patient)
 
     def results(
@@ -150,24 +147,26 @@ class Child:
 
     def close(self) -> None:
         """End the process, at once if it does not end by itself, and leave nothing of it."""
+        self._is_dismissed = self._is_dismissed or self.lives
+        self._reap()
+
+    def _reap(self) -> None:
         self._outgoing.put(None)
         try:
-            self._process.wait(_EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_EXIT_SECONDS)
+        finally:  # also when another Ctrl-C ends the waiting
+            self._process.kill()
             self._process.wait()
         for thread in self._threads:
             thread.join(_EXIT_SECONDS)
-
-    def kill(self) -> None:
-        """End the process without waiting for it."""
-        self._process.kill()
 
     def _cancel(self, job: int, patient: bool) -> None:
         if patient:
             self._send({"job": job, "do": "cancel"})
         else:
-            self.kill()
+            self._is_dismissed = self._is_dismissed or self.lives
+            self._process.kill()
 
     def _send(self, frame: Frame) -> None:
         """Have a frame written; a child that is dead is found out by its answers' end, one that does not read by its
@@ -205,18 +204,18 @@ class Child:
                 with suppress(OSError):
                     file.write(line)
 
-    def _stuck(self, doing: str) -> EngineDied:
-        self.kill()
-        self.close()
-        return EngineDied(
-            f"llama.cpp's process did not answer for {SILENCE_SECONDS:.0f} seconds while it {doing}, and was ended.",
-            "Ask again, which starts it anew.",
-            signal=signal.SIGKILL,
-            log=tuple(self._log),
-        )
+    def _stuck(self, complaint: str, doing: str, told: bool) -> G4Error:
+        self._process.kill()
+        self._reap()
+        message = f"llama.cpp's process {complaint} while it {doing}, and was ended."
+        if told:
+            return Cancelled(message, "Ask again, which loads the model anew.")
+        return EngineDied(message, "Ask again, which starts it anew.", signal=signal.SIGKILL, log=tuple(self._log))
 
-    def _death(self, doing: str) -> EngineDied:
-        self.close()
+    def _death(self, doing: str) -> G4Error:
+        self._reap()
+        if self._is_dismissed:
+            return Cancelled(f"llama.cpp was stopped while it {doing}.")
         code = self._process.returncode
         log = tuple(self._log)
         told = _last_words(log, code)
@@ -232,21 +231,42 @@ class Child:
         )
 
 
-class _Silence:
-    """How long a child has said nothing, in seconds that its parent has seen.
+class _Waiting:
+    """How long a job has been waited for, in seconds in which its parent has listened.
 
-    No clock is asked: while the machine sleeps, or the parent is stopped, nobody listens, and no child is at fault.
+    While the machine sleeps, or the parent is stopped, nobody listens, and no child is at fault.
     """
 
     def __init__(self, heard: int) -> None:
+        self.told = False
+        """Whether the child has been told to stop."""
         self._heard = heard
-        self._seconds = 0.0
+        self._listened = 0.0
+        self._silent = 0.0
+        self._disobeyed = 0.0
 
-    def lasts(self, heard: int, seconds: float) -> float:
-        """The silence so far, after `seconds` more of waiting; `heard` counts what the child has said."""
-        self._seconds = self._seconds + seconds if heard == self._heard else 0.0
+    def listen(self, answers: "SimpleQueue[Frame | None]", *, is_next: bool) -> list[Frame | None]:
+        """The next answer, if there is one within a moment; None is the child's end.
+
+        A job that waits for another one (`is_next` is false) can't obey yet.
+        """
+        seconds = _TOLD_SECONDS if self.told else _POLL_SECONDS
+        began = monotonic()
+        try:
+            return [answers.get(timeout=seconds)]
+        except Empty:
+            return []
+        finally:
+            self._listened = min(monotonic() - began, seconds)
+            self._disobeyed += self._listened if self.told and is_next else 0.0
+
+    def complaint(self, heard: int) -> str:
+        """What the child is ended for; empty while there is nothing. `heard` counts what it has said."""
+        self._silent = self._silent + self._listened if heard == self._heard else 0.0
         self._heard = heard
-        return self._seconds
+        if self._disobeyed > STOP_SECONDS:
+            return f"did not stop for {STOP_SECONDS:.0f} seconds"
+        return f"did not answer for {SILENCE_SECONDS:.0f} seconds" if self._silent > SILENCE_SECONDS else ""
 
 
 def ended(code: int) -> str:
@@ -256,16 +276,6 @@ def ended(code: int) -> str:
     with suppress(ValueError):
         return f"was ended by {signal.Signals(-code).name} ({signal.strsignal(-code)})"
     return f"was ended by signal {-code}"
-
-
-def environment() -> Mapping[str, str]:
-    """The environment of a child: ours, and two settings of llama.cpp's that the user may have set already.
-
-    No debugger is started when it aborts, and a thread that waits for the others gives its core away after a
-    millisecond or so: long enough for those that are just a little later, and not for all the time that another
-    program takes (GNU's OpenMP waits five times as long).
-    """
-    return {"GGML_NO_BACKTRACE": "1", "GOMP_SPINCOUNT": "60000", **os.environ}
 
 
 def _last_words(log: tuple[str, ...], code: int) -> str:

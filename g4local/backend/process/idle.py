@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import isinf
-from threading import RLock, Timer
+from threading import TIMEOUT_MAX, RLock, Timer
 
 _SHORTEST = 1.0
 """Seconds; the rounds of one turn follow each other in less."""
@@ -16,7 +15,7 @@ class IdleClock:
     """
 
     def __init__(self, seconds: float, then: Callable[[], None]) -> None:
-        """Infinitely many seconds are never over; fewer than one are one."""
+        """More seconds than a thread can wait (some centuries) are never over; fewer than one are one."""
         self._seconds = max(seconds, _SHORTEST)
         self._then = then
         self._lock = RLock()
@@ -35,7 +34,7 @@ class IdleClock:
         finally:
             with self._lock:
                 self._busy -= 1
-                if not self._busy and not isinf(self._seconds):
+                if not self._busy and self._seconds <= TIMEOUT_MAX:
                     self._cancel()
                     self._timer = Timer(self._seconds, self._over)
                     self._timer.daemon = True

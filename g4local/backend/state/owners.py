@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from g4local.core.files import known_by, write_whole
+from g4local.core.files import known_by, read_json, write_whole
 
 _FILE = "model.json"
 
@@ -43,9 +43,9 @@ def _sign(model: Path) -> str:
 def _read(folder: Path) -> dict[str, str]:
     """What is noted in a folder; nothing when that is missing or broken."""
     try:
-        entry = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        entry = read_json(folder / _FILE)
         return {name: entry[name] for name in ("path", "sign")} if all(map(_is_text, entry.values())) else {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (TypeError, KeyError, AttributeError):
         return {}
 
 
