@@ -19,7 +19,7 @@ from g4local.chat.stream import ReplyStream, start_of
 from g4local.chat.template import before_last_turn, markup, render, variant_of
 from g4local.chat.toolcosts import check
 from g4local.chat.turn import Turn
-from g4local.core.errors import Cancelled, ContextFull, UsageError
+from g4local.core.errors import Cancelled, ContextFull, EngineDied, UsageError
 from g4local.core.events import (
     Event,
     MalformedCall,
@@ -220,8 +220,8 @@ class Conversation:
             self._record(turn=turn)
 
     def _record(self, event: Event | None = None, turn: Turn | None = None) -> None:
-        """Keep what was said so far, unless it is the question of a turn in which nobody could be asked yet."""
-        if self._recording and (turn is None or turn.ready):
+        """Keep what was said so far, unless it is the question of a turn whose model can't be loaded at all."""
+        if self._recording and (turn is None or turn.counts):
             finished = event if isinstance(event, TurnFinished) else None
             self._recording.keep(self.messages, lambda: _said(self._stream, ended=False), finished)
 
@@ -252,8 +252,11 @@ class Conversation:
     def _loaded(self, turn: Turn) -> EngineInfo | None:
         try:
             info = self.engine.start(turn.report, turn.cancel)
-        except Cancelled:
-            return None
+        except (Cancelled, EngineDied) as ended:
+            turn.counts = True
+            if isinstance(ended, Cancelled):
+                return None
+            raise
         turn.loaded()
         self._info = info
         return info

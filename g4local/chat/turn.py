@@ -29,8 +29,8 @@ class Turn:
     """Generations that came to an end."""
     filled: int = 0
     """Tokens in the context at the end of the last generation."""
-    ready: bool = False
-    """Whether the model is loaded."""
+    counts: bool = False
+    """Whether its question is kept: once the model is loaded, or if that was stopped or died, and may do next time."""
     _asked_at: float = field(default_factory=perf_counter)
     _calls: Counter[str] = field(default_factory=Counter)
 
@@ -41,7 +41,7 @@ class Turn:
 
     def loaded(self) -> None:
         """Note that the model is ready."""
-        self.ready = True
+        self.counts = True
         self.timing = replace(self.timing, load=perf_counter() - self._asked_at)
 
     def watch(self, pieces: Generator[Piece | Completion, None, None]) -> Generator[Piece, None, None]:

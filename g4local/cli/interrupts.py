@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish: the first one sets an Event, a second one is Python's own KeyboardInterrupt."""
+"""Ctrl-C as a wish: the first one sets an Event, a second one ends the program, and so it is with other goodbyes."""
 
 import signal
 from collections.abc import Iterator
@@ -18,7 +18,9 @@ _BY_SIGNAL = 128
 def interruptible(cancel: Event) -> Iterator[None]:
     """Let Ctrl-C set the Event while the block runs, so that a long job can end in order.
 
-    SIGTERM and SIGHUP set it too, and end the program after the block. What is typed meanwhile is not shown.
+    SIGTERM and SIGHUP set it too, and end the program after the block. Where the wish is known already, Ctrl-C is
+    Python's own KeyboardInterrupt, and the others are a SystemExit: the block is left at once. What is typed meanwhile
+    is not shown.
     """
     goodbyes: list[int] = []
 
@@ -29,6 +31,8 @@ def interruptible(cancel: Event) -> Iterator[None]:
 
     def on_goodbye(number: int, frame: FrameType | None) -> None:
         goodbyes.append(number)
+        if cancel.is_set():
+            raise SystemExit(_BY_SIGNAL + goodbyes[0])
         cancel.set()
 
     handlers = {signal.SIGINT: on_interrupt, **dict.fromkeys(_GOODBYES, on_goodbye)}

@@ -10,9 +10,11 @@ from threading import Event
 import pytest
 
 from g4local import importing
+from g4local.core.messages import Message
 from g4local.core.progress import silent
 from g4local.importing import Wish
 from g4local.settings import paths
+from g4local.store.store import Store
 from tests.families import Family
 from tests.outputs import all_checked
 
@@ -106,3 +108,12 @@ def started(environment: dict[str, str]) -> Callable[[Sequence[str]], subprocess
     for process in running:
         process.kill()
         process.communicate()
+
+
+def last_session(environment: dict[str, str]) -> list[Message]:
+    """The messages of the session in which something was said last; none where there is no store yet."""
+    path = Path(environment["G4LOCAL_HOME"]) / "sessions.db"
+    if not path.exists():
+        return []
+    with Store(path) as store:
+        return [each.message for each in store.path_to(store.last().head)]
