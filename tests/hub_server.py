@@ -39,6 +39,7 @@ class Fault:
     stop_at: int = -1
     """The connection is closed at this byte of the file, as if it were lost."""
     stall_at: int = -1
+    stall_seconds: float = 5
     flip_at: int = -1
     no_ranges: bool = False
     trickle: bool = False
@@ -198,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
             at = end
             time.sleep(pause)
         if at == fault.stall_at:
-            time.sleep(5)
+            time.sleep(fault.stall_seconds)
         self.close_connection = at < len(content)
 
     def _faulty(self, fault: Fault) -> None:

@@ -1,6 +1,7 @@
 """The engine in its child: the same answers, deaths that are errors, and nothing left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from g4local.core.errors import BadGguf, ContextFull, EngineDied, EngineError, M
 from g4local.core.progress import Progress, silent
 from g4local.core.prompt import Segment
 from tests.backend.conftest import Loader, WorkerLoader
-from tests.backend.processes import alive, is_zombie, wait_until
+from tests.backend.processes import alive, is_zombie, wait_until, within
 from tests.backend.prompts import GREEDY, LONG_ANSWER, chat, completion, ids, special, words
 from tests.conftest import ROOT
 
@@ -281,17 +282,42 @@ def test_a_file_in_the_users_folder_is_no_module_of_the_child(
     assert worker(demo).start(silent, Event()).architecture == "gemma4"
 
 
-def test_reading_ahead_returns_at_once_and_ends_with_the_next_request(demo: Path, worker: WorkerLoader) -> None:
-    engine = worker(demo, context=4096)
+READING = """
+from g4local.backend import llama, worker
+read = llama.LlamaEngine.read
+def told(engine, prompt):
+    read(engine, prompt)
+    print("read", len(engine._cache.tokens), "of", len(engine.tokenize(prompt)), file=sys.stderr, flush=True)
+import sys
+llama.LlamaEngine.read = told
+worker.main([])
+"""
+"""A child that tells how much it has read ahead."""
+
+
+def test_reading_ahead_returns_at_once_and_ends_with_the_next_request(
+    demo: Path, probe_cache: Path, tmp_path: Path
+) -> None:
+    options, command = LoadOptions(demo, 4096, threads=1), (sys.executable, "-P", "-c", READING)
+    engine = WorkerEngine(options, cache=probe_cache, logs=tmp_path, command=command)
     engine.read(chat("nobody is there"))
     assert engine.pid is None
     engine.start(silent, Event())
-    started = time.perf_counter()
-    for number in range(40):
-        engine.read(chat(words(number, 1300)))
-    said = list(engine.generate(chat("hello"), GREEDY, 3, silent, Event()))
-    assert time.perf_counter() - started < 30
+    first, running = engine.pid, engine._child
+    assert first and running
+    os.kill(first, signal.SIGSTOP)  # all that is asked reaches it at one moment
+    for number in range(8):
+        within(lambda number=number: engine.read(chat(words(number, 1200))))  # type: ignore[misc]
+    answer = engine.generate(chat("hello"), GREEDY, 3, silent, Event())
+    go_on = Thread(target=lambda: wait_until(lambda: bool(running._answers)) and os.kill(first, signal.SIGCONT))
+    go_on.start()
+    said = within(lambda: list(answer))
+    go_on.join()
     assert completion(said).reused_tokens < 20
     engine.read(chat("hello", "so it is"))
     again = list(engine.generate(chat("hello", "so it is", "and then?"), GREEDY, 3, silent, Event()))
     assert completion(again).completion_tokens > 0
+    engine.close()
+    log = (tmp_path / "engine.log").read_text(encoding="utf-8")
+    read = [(int(count), int(total)) for count, total in re.findall(r"^read (\d+) of (\d+)$", log, re.M)]
+    assert len(read) == 9 and all(count < total / 2 for count, total in read[:8])

@@ -6,61 +6,76 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Thread, Timer
 
 import pytest
 
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import LoadOptions
-from g4local.backend.process import child, frames
+from g4local.backend.process import child as children
+from g4local.backend.process import frames
 from g4local.backend.process.child import Child
 from g4local.core.errors import Cancelled, EngineDied
 from g4local.core.progress import silent
-from tests.backend.processes import alive
+from tests.backend.processes import alive, wait_until, within
 from tests.backend.prompts import GREEDY, LONG_ANSWER, chat, completion
 from tests.conftest import ROOT
 
-SLOW = """
+BUSY = """
 import ctypes, sys
 from g4local.backend import llama, worker
 from g4local.core.errors import EngineError
 
-class Slow:
+class Busy:
     def __init__(self, options, stop, report):
-        ctypes.CDLL(None).usleep(int(options.path.name))  # without Python's lock, as llama.cpp computes
-        raise EngineError("It has slept.")
+        ctypes.CDLL(None).open(bytes(options.path), 0)  # without Python's lock, as llama.cpp computes
+        raise EngineError("It is done.")
 
-llama.LlamaEngine = Slow
+llama.LlamaEngine = Busy
 worker.BEAT_SECONDS = float(sys.argv[1])
 worker.main([])
 """
+"""A child whose loads take until somebody writes into the pipe that they are given."""
 
 
-def slow_child(beat: float) -> Child:
-    """A child that is up, sleeps when it is told to load, and says that it lives every so many seconds."""
-    child = Child((sys.executable, "-c", SLOW, str(beat)), None)
-    assert sleep(child, 0) == "It has slept."
-    return child
+@pytest.fixture
+def busy() -> Iterator[Callable[[float], Child]]:
+    """Makes such children, which say that they live every so many seconds; those that they make are up."""
+    every = []
+
+    def made(beat: float) -> Child:
+        every.append(Child((sys.executable, "-c", BUSY, str(beat)), None))
+        assert load(every[-1], Path(os.devnull)) == "It is done."
+        return every[-1]
+
+    yield made
+    for each in every:
+        each.close()
 
 
-def sleep(child: Child, milliseconds: int) -> str:
-    options = frames.options(LoadOptions(Path(str(1000 * milliseconds))))
-    [answer] = child.ask({"do": "start", "options": options}, "slept", Event())
+def load(child: Child, pipe: Path) -> str:
+    [answer] = child.ask({"do": "start", "options": frames.options(LoadOptions(pipe))}, "loaded", Event())
     return str(answer["error"][1])
 
 
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
 def test_a_child_that_is_stopped_is_killed_and_told(engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(children, "SILENCE_SECONDS", 1.0)
     first = engine.pid
     assert first
     answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
     next(answer)
     os.kill(first, signal.SIGSTOP)
-    started = time.monotonic()
     with pytest.raises(EngineDied, match=r"did not answer for 1 seconds while it answered, and was ended\.$") as death:
-        list(answer)
-    assert 1 <= time.monotonic() - started < 20
+        within(lambda: list(answer))
     assert death.value.hint and death.value.signal == signal.SIGKILL and not alive(first)
     assert completion(list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))).completion_tokens
 
@@ -68,12 +83,12 @@ def test_a_child_that_is_stopped_is_killed_and_told(engine: WorkerEngine, monkey
 def test_a_stopped_child_is_found_out_by_a_prompt_that_no_pipe_holds(
     engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(children, "SILENCE_SECONDS", 1.0)
     first = engine.pid
     assert first
     os.kill(first, signal.SIGSTOP)
     with pytest.raises(EngineDied, match="did not answer"):
-        list(engine.generate(chat("hello " * 100_000), GREEDY, 2, silent, Event()))
+        within(lambda: list(engine.generate(chat("hello " * 100_000), GREEDY, 2, silent, Event())))
     assert not alive(first)
 
 
@@ -81,58 +96,58 @@ def test_a_stopped_child_with_such_a_prompt_is_closed(engine: WorkerEngine) -> N
     first = engine.pid
     assert first
     os.kill(first, signal.SIGSTOP)
-    answer = engine.generate(chat("hello " * 100_000), GREEDY, 2, silent, Event())
-    told: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            list(answer)
-        except Cancelled as error:
-            told.append(error)
-
-    asking = Thread(target=ask, daemon=True)
+    running = engine._child
+    assert running
+    asking = Thread(target=lambda: wait_until(lambda: bool(running._answers)) and engine.close(), daemon=True)
     asking.start()
-    time.sleep(0.2)
-    engine.close()
-    asking.join(30)
-    assert told and not alive(first)
+    with pytest.raises(Cancelled):
+        within(lambda: list(engine.generate(chat("hello " * 100_000), GREEDY, 2, silent, Event())))
+    assert not alive(first)
 
 
-def test_a_stopped_child_that_was_told_to_stop_is_found_out_too(
-    engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch
+def test_a_child_that_computes_for_long_says_that_it_lives(busy: Callable[[float], Child], pipe: Path) -> None:
+    child = busy(0.05)
+    heard = child._heard
+    outcome: list[bool] = []
+
+    def end_it_when_it_has_beaten() -> None:
+        outcome.append(wait_until(lambda: child._heard >= heard + 5, 60))
+        pipe.write_text("")
+
+    Thread(target=end_it_when_it_has_beaten, daemon=True).start()
+    assert within(lambda: load(child, pipe)) == "It is done."
+    assert outcome == [True]
+
+
+def test_a_child_without_a_heartbeat_is_killed(
+    busy: Callable[[float], Child], pipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "SILENCE_SECONDS", 1.0)
-    cancel = Event()
-    answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, cancel)
-    next(answer)
-    assert engine.pid
-    os.kill(engine.pid, signal.SIGSTOP)
-    cancel.set()
-    with pytest.raises(EngineDied, match="did not answer"):
-        list(answer)
+    child = busy(50)
+    monkeypatch.setattr(children, "SILENCE_SECONDS", 0.5)
+    with pytest.raises(EngineDied, match="did not answer for 0 seconds while it loaded"):
+        within(lambda: load(child, pipe))
 
 
-def test_a_child_that_computes_for_long_says_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = slow_child(beat=0.1)
-    monkeypatch.setattr(child, "SILENCE_SECONDS", 1.0)
-    heard = slow._heard
-    assert sleep(slow, 1500) == "It has slept."
-    assert slow._heard > heard + 3
-    slow.close()
-
-
-def test_without_its_heartbeat_the_same_child_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = slow_child(beat=50)
-    monkeypatch.setattr(child, "SILENCE_SECONDS", 0.5)
-    with pytest.raises(EngineDied, match="while it slept"):
-        sleep(slow, 60_000)
-
-
-def test_an_idle_child_is_quiet(engine: WorkerEngine) -> None:
-    assert engine._child
-    heard = engine._child._heard
+def test_an_idle_child_is_quiet(busy: Callable[[float], Child], pipe: Path) -> None:
+    child = busy(0.01)
+    heard = child._heard
     time.sleep(0.3)
-    assert engine._child._heard == heard
+    assert child._heard <= heard + 1, "one beat may have been on its way"
+
+
+def test_what_was_heard_ends_a_silence_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10**9, 1000))
+    monkeypatch.setattr(children, "monotonic", lambda: next(clock))  # the machine sleeps at each look
+    waiting, answers = children._Waiting(0), SimpleQueue[frames.Frame | None]()
+    monkeypatch.setattr(children, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(children, "SILENCE_SECONDS", 0.055)
+    for heard in (0, 0, 0, 0, 1, 1, 1, 1, 1):
+        assert waiting.listen(answers, is_next=True) == []
+        assert waiting.complaint(heard) == ""
+    waiting.listen(answers, is_next=True)
+    assert waiting.complaint(1) == ""
+    waiting.listen(answers, is_next=True)
+    assert waiting.complaint(1)
 
 
 def test_a_parent_that_was_stopped_blames_no_child(demo: Path, probe_cache: Path) -> None:
@@ -147,7 +162,7 @@ def test_a_parent_that_was_stopped_blames_no_child(demo: Path, probe_cache: Path
         from g4local.backend.engine import LoadOptions, Sampling
         from g4local.core.progress import silent
         from g4local.core.prompt import Segment
-        child.SILENCE_SECONDS = 1.0
+        child.SILENCE_SECONDS = 3.0
         engine = WorkerEngine(LoadOptions(Path(sys.argv[1]), 4096, threads=1), cache=Path(sys.argv[2]))
         engine.start(silent, Event())
         hot = Sampling(temperature=50.0, top_p=1.0, top_k=0, seed=5)
@@ -172,6 +187,6 @@ def test_a_parent_that_was_stopped_blames_no_child(demo: Path, probe_cache: Path
         pid = int(parent.stdout.readline().split()[1])
         for each in (pid, parent.pid):
             os.kill(each, signal.SIGSTOP)
-        Timer(2.0, lambda: [os.kill(each, signal.SIGCONT) for each in (parent.pid, pid)]).start()
+        Timer(4.0, lambda: [os.kill(each, signal.SIGCONT) for each in (parent.pid, pid)]).start()
         out, _ = parent.communicate("\n", timeout=60)
     assert out.startswith("whole")
