@@ -1,5 +1,6 @@
 """What a person in a chat sees of the context, and decides about it when it fills up."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -9,6 +10,7 @@ from g4local.chat.conversation import Conversation
 from g4local.chat.room import Change, Room, context_of
 from g4local.cli import asking, output
 from g4local.cli.interrupts import interruptible
+from g4local.cli.wrapping import wrapped
 from g4local.core.errors import ContextFull, UsageError
 from g4local.core.events import TurnFinished
 
@@ -51,7 +53,7 @@ class Space:
         """Let the model summarise the older turns."""
         with self._room(question) as room:
             change = room.summarised()
-        output.aside(f"summary: {change.summary}\n")
+        output.aside(wrapped(f"summary: {change.summary}", output.columns(sys.stderr)) + "\n")
         if change.cut:
             output.warning("The summary was longer than its budget, and ends there.")
         self._take(room, change, "The older turns are a summary now.")

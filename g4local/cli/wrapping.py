@@ -1,7 +1,7 @@
 """Text that comes piece by piece, broken between words at a width.
 
 A break is a newline in place of the spaces there, so what is copied from the screen has no space that was not said.
-Of Markdown it knows what a break would spoil: code between fences, and the rows of tables.
+Of Markdown it knows what a break would spoil: code between fences or backticks, and the rows of tables.
 """
 
 import re
@@ -20,6 +20,12 @@ _NEVER_LAST = ("Ps", "Pi", "Cf")
 """Unicode's categories of characters that a line does not begin or end with: brackets, stops, marks, joiners."""
 
 
+def wrapped(text: str, width: int | None) -> str:
+    """A whole text for a screen of so many cells a line; None breaks nothing."""
+    wrapper = Wrapper()
+    return wrapper.feed(text, width) + wrapper.rest(width)
+
+
 class Wrapper:
     """One text on its way to a screen; a word is kept back until its end is known.
 
@@ -34,6 +40,10 @@ class Wrapper:
         """What is kept back: spaces, and what follows them."""
         self._is_long = False
         """Whether the beginning of this word is shown already, since no line would hold it."""
+        self._end = ""
+        """The last character of it."""
+        self._is_code = False
+        """Whether a backtick has opened code that is a part of this line."""
         self._line = ""
         """What the text, not the screen, has of the line."""
         self._fence = ""
@@ -59,18 +69,27 @@ class Wrapper:
             shown = self._placed(width) + self._shown(gap + step)
             self._gap = ""
             return shown
-        if step.isspace():
+        if step.isspace() and not self._is_code:
             shown = self._placed(width)
             self._gap, self._is_long = self._gap + step, False
             return shown
-        if self._is_long:
-            return self._shown(step)
-        *words, last = _words(self._word + step)
+        return self._grown(step, width)
+
+    def _grown(self, step: str, width: int) -> str:
+        """More of a word, or of code within the line; what is known of it is shown then."""
+        kept = self._end if self._is_long else self._word
+        words = _words(kept + step, self._is_code ^ _has_odd_ticks(kept))
+        self._is_code ^= _has_odd_ticks(step)
         shown = ""
-        for self._word in words:
-            shown += self._placed(width)
-        self._word = last
-        self._is_long = cell_len(last) > width
+        if self._is_long:
+            shown = self._shown(words.pop(0)[len(kept) :])
+            self._is_long = not words
+            self._end = step[-1]
+        if words:
+            for self._word in words[:-1]:
+                shown += self._placed(width)
+            self._word, self._end = words[-1], words[-1][-1]
+            self._is_long = cell_len(self._word) > width
         return shown + self._placed(width) if self._is_long else shown
 
     def _ended(self, width: int | None) -> str:
@@ -81,7 +100,7 @@ class Wrapper:
             self._fence = opening[1] if opening else ""
         elif (end := self._line.strip(" \t>")).startswith(self._fence) and not end.strip(self._fence[0]):
             self._fence = ""
-        self._line, self.column = "", 0
+        self._line, self.column, self._is_code = "", 0, False
         return shown
 
     def _placed(self, width: int | None) -> str:
@@ -106,12 +125,18 @@ def _cells(text: str, column: int) -> int:
     return cell_len((" " * over + text).expandtabs(_TAB)) - over
 
 
-def _words(text: str) -> list[str]:
-    """A text without spaces, cut where a line may end: before and behind wide characters."""
-    if text.isascii():
-        return [text]
-    cuts = [place for place in range(1, len(text)) if _may_part(text[place - 1], text[place])]
-    return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+def _words(text: str, is_code: bool) -> list[str]:
+    """A word, cut where a line may end: before and behind wide characters, but not in code, as which it may begin."""
+    cuts = [0]
+    for place in range(1, len(text)):
+        is_code ^= text[place - 1] == "`"
+        if not is_code and _may_part(text[place - 1], text[place]):
+            cuts.append(place)
+    return [text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+
+
+def _has_odd_ticks(text: str) -> bool:
+    return text.count("`") % 2 == 1
 
 
 def _may_part(left: str, right: str) -> bool:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from g4local.cli.wrapping import Wrapper
+from g4local.cli.wrapping import Wrapper, wrapped
 
 PROSE = "The quick brown fox jumps over the lazy dog, and then it sleeps until noon."
 WORDS = st.text("ab-,.`é東京、。「」👩😀 \t\n|~", max_size=120)
@@ -19,6 +19,7 @@ def shown(*pieces: str, width: int | None) -> str:
 def test_lines_end_between_words() -> None:
     lines = shown(PROSE, width=20).split("\n")
     assert lines == ["The quick brown fox", "jumps over the lazy", "dog, and then it", "sleeps until noon."]
+    assert wrapped(PROSE, 20) == "\n".join(lines)
     assert shown("12345 789 and", width=9) == "12345 789\nand"
 
 
@@ -66,6 +67,12 @@ def test_links_code_and_tables_stay_whole(text: str) -> None:
 def test_a_long_word_begins_a_line_of_its_own() -> None:
     link = "https://example.org/" + "path/" * 20
     assert shown(f"See {link} for more", width=20) == f"See\n{link}\nfor more"
+
+
+def test_code_within_a_line_stays_whole() -> None:
+    assert shown("Type `a b c d` to see", width=12) == "Type\n`a b c d` to\nsee"
+    assert shown("Type `a b c d e f` to see", width=12) == "Type\n`a b c d e f`\nto see"
+    assert shown("A stray ` in it\nand words here", width=8) == "A stray\n` in it\nand\nwords\nhere"
 
 
 def test_code_between_words_is_no_block() -> None:
