@@ -1,7 +1,9 @@
 """Models for the engine's tests: tiny checkpoints with random weights, and the built-in one, as GGUFs."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copyfile
 from threading import Event
 from typing import Any
 
@@ -14,9 +16,11 @@ from g4local.backend.host import machine
 from g4local.backend.llama import LlamaEngine
 from g4local.backend.llamacpp.stop import StopFlag
 from g4local.core.progress import silent
+from tests import checkpoints, media_checkpoints
 from tests.conftest import ROOT
 
 Loader = Callable[..., LlamaEngine]
+Pair = tuple[Path, Path]
 WorkerLoader = Callable[..., WorkerEngine]
 
 
@@ -42,6 +46,18 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("exact") / "demo.gguf"
     convert(ROOT / "g4local" / "demo", target, "F32", silent, Event(), Options(threads=1))
     return target
+
+
+@pytest.fixture(scope="session")
+def demo_pair(tmp_path_factory: pytest.TempPathFactory, exact: Path) -> Pair:
+    """The built-in model in F32, and an assistant with random weights for it."""
+    folder, source = tmp_path_factory.mktemp("pair"), ROOT / "g4local" / "demo"
+    target = checkpoints.Checkpoint(json.loads((source / "config.json").read_text(encoding="utf-8")), {})
+    drafter = checkpoints.write(folder / "drafter", media_checkpoints.make_drafter(target))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        copyfile(source / name, drafter / name)
+    convert(drafter, folder / "drafter.gguf", "F32", silent, Event(), Options(threads=1))
+    return exact, folder / "drafter.gguf"
 
 
 @pytest.fixture

@@ -29,19 +29,22 @@ from g4local.chat.room import Room
 from g4local.core.errors import ContextFull, EngineError, UsageError
 from g4local.core.progress import silent
 from g4local.tools.registry import builtin
-from tests.backend.conftest import Loader
+from tests.backend.conftest import Loader, Pair
 from tests.backend.inprocess import InProcess, Reply, logits
 from tests.backend.prompts import GREEDY, ids, words
 
 Action = Literal["say", "retry", "edit", "fork", "restart", "think", "ahead", "drop", "compact", "stop"]
-Drafting = Literal["off", "ngram", "rash"]
-"""No drafts; n-grams while they pay; as many drafts as there may be after each single token, nearly all wrong."""
+Drafting = Literal["off", "ngram", "rash", "mtp"]
+"""No drafts; n-grams while they pay; as many as there may be after each single token, or by a random assistant."""
 
-KINDS: tuple[tuple[Drafting, int], ...] = (("off", 128), ("ngram", 512), ("rash", 128))
-"""Of a batch of histories: what drafts, and the longest batch of tokens, on which a sliding cache's size hangs."""
+KINDS: tuple[tuple[Drafting, int], ...] = (("off", 128), ("ngram", 512), ("rash", 128), ("mtp", 128))
+"""Of a batch of histories: what drafts, and the longest batch of tokens, on which a sliding cache's size hangs.
+
+The quick batch does without the last one.
+"""
 QUICK = 1
 """Batches that every run does; `make reference` does all."""
-BATCHES = [pytest.param(number, marks=[] if number < QUICK else pytest.mark.reference) for number in range(30)]
+BATCHES = [pytest.param(number, marks=[] if number < QUICK else pytest.mark.reference) for number in range(25)]
 
 ACTIONS: tuple[Action, ...] = (
     *("say", "say", "say", "retry", "edit", "fork", "restart"),
@@ -154,12 +157,12 @@ def played(seed: int, loaded: Callable[..., LlamaEngine], drafted: Drafting) -> 
     with TemporaryDirectory() as folder:
 
         def load() -> LlamaEngine:
-            draft = "off" if drafted == "off" else "ngram"
+            draft = "ngram" if drafted == "rash" else drafted
             return loaded(draft=draft, threads=threads, snapshots=Path(folder) / "snapshots")
 
         player = Player(load, Path(folder))
         player.do("say", pick.randrange(100))
-        for _ in range(pick.randint(4, 8)):
+        for _ in range(pick.randint(5, 11)):
             player.do(pick.choice(ACTIONS), pick.randrange(100))
         player.engine.engine.wait(20)
         player.engine.close()
@@ -168,17 +171,17 @@ def played(seed: int, loaded: Callable[..., LlamaEngine], drafted: Drafting) -> 
 
 @pytest.mark.parametrize("batch", BATCHES)
 def test_any_history_is_answered_as_a_fresh_context_answers(
-    batch: int, exact: Path, load: Loader, monkeypatch: pytest.MonkeyPatch
+    batch: int, demo_pair: Pair, load: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loaded(**options: Any) -> LlamaEngine:
-        return load(exact, context=CONTEXT, **options)
+        return load(demo_pair[0], context=CONTEXT, drafter=demo_pair[1], **options)
 
     fresh, replies = loaded(draft="off"), list[Reply]()
-    for number, (drafted, most) in enumerate(KINDS):
+    for number, (drafted, most) in enumerate(KINDS if batch else KINDS[:-1]):
         with monkeypatch.context() as patch:
             for module in (cache, engines, loading):
                 patch.setattr(module, "BATCH", most)
-            if drafted == "rash":
+            if drafted in ("rash", "mtp"):
                 patch.setattr(drafting, "cost", lambda choice, model: Cost(0.0, 0.0))
                 patch.setattr(drafting, "Ngrams", lambda: ngram.Ngrams(1))
                 patch.setattr(drafts, "_LENGTHS", (MOST_DRAFTS,))

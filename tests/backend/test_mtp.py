@@ -1,10 +1,8 @@
 """Drafts by an assistant: the same answers as without, and files that can't draft are told."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from shutil import copyfile
 from threading import Event
 from typing import Any
 
@@ -27,31 +25,19 @@ from g4local.core.errors import BadCheckpoint, BadGguf, DoesNotFit, EngineError,
 from g4local.core.progress import silent
 from g4local.settings import paths
 from tests import checkpoints, media_checkpoints
-from tests.backend.conftest import Loader
+from tests.backend.conftest import Loader, Pair
 from tests.backend.prompts import chat, completion, ids, words
 from tests.backend.test_exactness import assert_same_tokens
-from tests.conftest import ROOT, Tiny
+from tests.conftest import Tiny
 
 GREEDY = Sampling(temperature=0, seed=2)
 SAMPLINGS = (GREEDY, Sampling(seed=3, temperature=1.5), Sampling(seed=4, temperature=30.0, top_p=1.0))
 ENDLESS = Guidance(loop_guard=False, endless=True)
-Pair = tuple[Path, Path]
 
 
 def converted(source: Path, target: Path) -> Path:
     convert(source, target, "F32", silent, Event(), Options(threads=1))
     return target
-
-
-@pytest.fixture(scope="session")
-def demo_pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """The built-in model in F32, and an assistant with random weights for it."""
-    folder, source = tmp_path_factory.mktemp("pair"), ROOT / "g4local" / "demo"
-    target = checkpoints.Checkpoint(json.loads((source / "config.json").read_text(encoding="utf-8")), {})
-    drafter = checkpoints.write(folder / "drafter", media_checkpoints.make_drafter(target))
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        copyfile(source / name, drafter / name)
-    return converted(source, folder / "demo.gguf"), converted(drafter, folder / "drafter.gguf")
 
 
 @pytest.fixture(scope="session")
