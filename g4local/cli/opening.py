@@ -76,12 +76,14 @@ def engine(
 ) -> Iterator[WorkerEngine]:
     """The engine for the model asked for."""
     places, most = paths(environ), snapshot_bytes(environ)
-    gguf = library.gguf(library.find(request.model, places), request.quant, places, report, cancel)
+    found = library.find(request.model, places)
+    gguf = library.gguf(found, request.quant, places, report, cancel)
     drafter: Path | None = None
     if request.draft_model:
         drafter = _drafter(request, places, report, cancel)
     elif request.draft in ("auto", "mtp"):
-        drafter = library.drafter(gguf, warn)
+        # Conversions of checkpoints that have nothing to do with each other lie side by side.
+        drafter = library.drafter(gguf, warn if found.kind == "gguf" else lambda _: None)
     load = LoadOptions(
         gguf,
         context=CONTEXT if request.ctx is None else request.ctx,

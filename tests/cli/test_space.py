@@ -46,7 +46,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the person at the terminal types, and what was asked."""
     typed: list[str] = []
     monkeypatch.setattr(asking, "can_ask", lambda: True)
-    monkeypatch.setattr(asking, "reply", lambda question, cancel: typed.pop(0))
+    monkeypatch.setattr(asking, "reply", lambda question, cancel, fresh=True: typed.pop(0))
     return typed
 
 
