@@ -1,4 +1,7 @@
-"""Every command line in README.md's code blocks: all are understood, those that need nothing but the demo model run."""
+"""Every command line in the code blocks of README.md and docs/.
+
+All are understood, and those that need nothing but the demo model run.
+"""
 
 import re
 import shlex
@@ -16,19 +19,22 @@ from g4local.core.messages import Message
 from g4local.store.store import Store
 from tests.outputs import checked
 
-README = Path(__file__).parents[2] / "README.md"
-BLOCKS = re.findall(r"^```\w*\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-LINES = [
-    line.removeprefix("$ ")
-    for block in BLOCKS
-    for line in block.splitlines()
-    if re.match(r"\$ .*\bg4local |g4local ", line)
-]
+ROOT = Path(__file__).parents[2]
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))))
+BLOCKS = re.findall(r"^```\w*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+LINES = list(
+    dict.fromkeys(
+        re.sub(r"\s+#.*", "", line.removeprefix("$ "))
+        for block in BLOCKS
+        for line in block.splitlines()
+        if re.match(r"\$ .*\bg4local |g4local ", line)
+    )
+)
 ELSEWHERE = re.compile(r"\bpull\b|26b|e4b|~|E[24]B|/media/")
 """What needs the network, or files that are not here."""
 HERE = [line for line in LINES if not ELSEWHERE.search(line)]
 SESSION = "3f2a"
-"""The beginning of an id that README makes up."""
+"""The beginning of an id that they make up."""
 
 
 def words(line: str) -> list[str]:
@@ -58,7 +64,7 @@ def test_each_names_a_command_and_flags_that_there_are(line: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
-    """Where the files lie that README speaks of; a session has the id that it makes up."""
+    """Where the files lie that are spoken of; a session has the id that is made up."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "questions.jsonl").write_text('{"prompt": "What can you do?"}\n')
     with Store(Path(environment["G4LOCAL_HOME"]) / "sessions.db") as store, store.writing():
@@ -92,7 +98,7 @@ def shown(line: str) -> list[str]:
     """The words that README shows as the answer of the demo model, where it shows any that a seed repeats."""
     if "--seed" not in line or "--json" in line:
         return []
-    [block] = [each for each in BLOCKS if f"$ {line}\n" in each]
+    block = next(each for each in BLOCKS if f"$ {line}\n" in each)
     said = block.partition(f"$ {line}\n")[2].partition("\n$ ")[0]
     return said.split()
 
