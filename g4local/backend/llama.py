@@ -65,7 +65,7 @@ class LlamaEngine:
             self._closing.callback(self._cache.close)
             opened = drafting.opened(choice, options, fit, target, stop)
             self._drafter, choice = self._closing.enter_context(opened)
-            self._draft_cost = drafting.cost(choice, head.model)
+            self._draft_cost = drafting.cost(choice, head.model, repacked=options.extra_buffers is not False)
             folder = options.snapshots
             place = None if folder is None else Place(folder, options.snapshot_bytes, fit.copy_bytes, options.path)
             self._states = Resumption(

@@ -184,7 +184,7 @@ def _plain_attention(candidate: "Candidate", result: "Fit") -> str:
     shape, context = candidate.model.shape, result.setting.context
     if memory.flash_attention(shape, context, result.setting.kv_type, on_gpu=result.placement.layers > 0):
         return ""
-    plain, flash = (memory.compute_bytes(shape, context, flash=each) for each in (False, True))
+    plain, flash = (memory.compute_bytes(shape, context, flash=each, batch=memory.PIECE) for each in (False, True))
     more, most = (output.human_bytes(nbytes) for nbytes in (plain - flash, memory.PLAIN_ATTENTION_BYTES))
     return f"; {more} of it keep reuse exact, given up above {most}"
 

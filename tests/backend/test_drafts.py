@@ -307,9 +307,10 @@ def test_a_batch_that_can_not_be_computed_ends_the_answer_and_leaves_an_empty_ca
 costs = st.floats(0.01, 1.0)
 
 
-@given(costs, st.lists(st.tuples(st.integers(0, MOST_DRAFTS), st.integers(0, 5)), max_size=200))
-def test_drafts_never_lose_more_than_they_may(cost: float, results: list[tuple[int, int]]) -> None:
-    price = Cost(cost, 5.0, 0.01)
+@given(costs, st.floats(0.0, 2.0), st.lists(st.tuples(st.integers(0, MOST_DRAFTS), st.integers(0, 5)), max_size=200))
+def test_drafts_never_lose_more_than_they_may(cost: float, first: float, results: list[tuple[int, int]]) -> None:
+    price = Cost(cost, 5.0, 0.01, first)
+    credit = max(drafts._CREDIT, min(price.of(each) for each in (1, 3, MOST_DRAFTS) if price.of(each) < each))
     pace, lost, said = Pace(price), 0.0, 0
     for held, between in results:
         most = pace.most
@@ -319,7 +320,7 @@ def test_drafts_never_lose_more_than_they_may(cost: float, results: list[tuple[i
         for _ in range(between + 1):
             pace.said()
             said += 1
-        assert lost <= drafts._CREDIT + drafts._RISK * said + 1e-6
+        assert lost <= credit + drafts._RISK * said + 1e-6
 
 
 def test_wrong_drafts_are_given_up_and_tried_again_now_and_then() -> None:
@@ -331,7 +332,17 @@ def test_wrong_drafts_are_given_up_and_tried_again_now_and_then() -> None:
         pace.said()
     assert set(drafted) == {0, 1}
     assert sum(drafted[100:]) * 0.2 <= drafts._RISK * 900 + 0.2
-    assert all(sum(drafted[start : start + 20]) for start in range(0, 1000, 20))
+    assert all(sum(drafted[start : start + 25]) for start in range(0, 1000, 25))
+
+
+def test_where_one_draft_can_not_pay_more_of_them_are_tried() -> None:
+    pace = Pace(drafts.AS_THEY_ARE)
+    lengths = []
+    for _ in range(6):
+        lengths.append(pace.most)
+        pace.tell(pace.most, pace.most)
+    assert lengths[0] == 3 and lengths[-1] == MOST_DRAFTS
+    assert drafts.AS_THEY_ARE.of(1) >= 1 > drafts.REPACKED.of(1)
 
 
 def test_right_drafts_become_longer_at_once_also_after_wrong_ones() -> None:

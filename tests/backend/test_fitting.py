@@ -119,7 +119,7 @@ def test_yes_is_with_ease_tight_is_just_and_no_is_refused() -> None:
     need = memory.need(model("12b"), Setting(4096, outputs=1 + MOST_DRAFTS)).host
     for available, verdict in ((need * 10 // 9 + 9, "yes"), (need * 10 // 9 - 9, "tight"), (need, "tight")):
         assert settled("12b", Resources(available)).verdict == verdict
-    with pytest.raises(DoesNotFit, match=r"model needs 8\.8 GB of memory with 4,096 tokens") as refused:
+    with pytest.raises(DoesNotFit, match=r"model needs 8\.6 GB of memory with 4,096 tokens") as refused:
         settled("12b", Resources(need - 1))
     assert refused.value.exit_code == 4
     assert "--force-load" in refused.value.hint

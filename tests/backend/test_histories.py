@@ -182,7 +182,7 @@ def test_any_history_is_answered_as_a_fresh_context_answers(
             for module in (cache, engines, loading):
                 patch.setattr(module, "BATCH", most)
             if drafted in ("rash", "mtp"):
-                patch.setattr(drafting, "cost", lambda choice, model: Cost(0.0, 0.0))
+                patch.setattr(drafting, "cost", lambda choice, model, repacked: Cost(0.0, 0.0))
                 patch.setattr(drafting, "Ngrams", lambda: ngram.Ngrams(1))
                 patch.setattr(drafts, "_LENGTHS", (MOST_DRAFTS,))
                 patch.setattr(ngram, "_TRUST", ())

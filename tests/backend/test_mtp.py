@@ -56,7 +56,7 @@ def drafter(tmp_path_factory: pytest.TempPathFactory) -> Callable[[checkpoints.K
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drafts cost nothing, so that they are made though they are wrong."""
-    monkeypatch.setattr(drafting, "cost", lambda choice, model: Cost(0.0, 0.0))
+    monkeypatch.setattr(drafting, "cost", lambda choice, model, repacked: Cost(0.0, 0.0))
     monkeypatch.setattr(drafts, "_LENGTHS", (MOST_DRAFTS,))
 
 
@@ -250,8 +250,8 @@ def test_its_memory_is_reckoned_and_too_little_of_it_is_told_or_a_warning(demo_p
 def test_a_draft_costs_its_row_and_the_assistants_weights(demo_pair: Pair) -> None:
     model = header.read(demo_pair[0]).model
     choice, _ = drafting.settle(LoadOptions(demo_pair[0], drafter=demo_pair[1]), model, Resources(None))
-    assert drafting.cost(drafting.Choice(), model) == drafts.MIXTURE
-    assert drafting.cost(choice, model).of(1) > drafts.MIXTURE.of(1)
+    assert drafting.cost(drafting.Choice(), model, repacked=True) == drafts.MIXTURE
+    assert drafting.cost(choice, model, repacked=True).of(1) > drafts.MIXTURE.of(1)
 
 
 # Which file is the assistant.

@@ -70,9 +70,9 @@ def opened(
         yield drafter, choice
 
 
-def cost(choice: Choice, model: Model) -> Cost:
+def cost(choice: Choice, model: Model, *, repacked: bool) -> Cost:
     """What drafts cost: their rows, and the assistant's weights beside the model's own."""
-    rows = drafts.row_cost(model.shape)
+    rows = drafts.row_cost(model.shape, repacked=repacked)
     if choice.assistant is None:
         return rows
     read = model.weights.total - model.weights.table - sum(model.weights.experts)

@@ -12,10 +12,10 @@ from g4local.backend.engine import MOST_DRAFTS
 from g4local.backend.fit.shape import Shape
 
 _LENGTHS = (1, 3, MOST_DRAFTS)
-"""How many are drafted."""
+"""How many are drafted, of these as many as can pay."""
 _CREDIT = 1.0
-"""What drafts may lose at first, in tokens' time."""
-_RISK = 0.015
+"""What drafts may lose at first, in tokens' time, or else what the first of them costs."""
+_RISK = 0.01
 """What they may lose for each token said after that, as a part of its time."""
 _SAVED = 8.0
 """Of what they have gained, what they may lose again."""
@@ -31,14 +31,18 @@ class Cost:
     """All further rows together, at most."""
     draft: float = 0.0
     """The drafting of each."""
+    first: float = 0.0
+    """What there is to pay once for all further rows, where there are any."""
 
     def of(self, count: int) -> float:
         """The cost of so many drafts."""
-        return min(count * self.row, self.rows) + count * self.draft
+        return min(self.first + count * self.row, self.rows) + count * self.draft if count else 0.0
 
 
-DENSE = Cost(0.43, 5.5)
+REPACKED = Cost(0.43, 5.5)
 """Measured with E2B as Q4_K_M on a CPU: 2 rows take 1.3 of a single one, 4 take 2.3, 16 take 6.4."""
+AS_THEY_ARE = Cost(0.55, 5.0, first=0.45)
+"""The same with weights that are not repacked: 2 rows take 2.0, 4 take 3.0, 9 to 16 take 5.5 to 6.0."""
 MIXTURE = Cost(0.6, 8.0)
 """A guess: each row of a mixture wants experts of its own."""
 
@@ -56,28 +60,31 @@ class Drafter(Protocol):
         """At most so many tokens; the last one fed was sampled from this row of the target's last batch."""
 
 
-def row_cost(shape: Shape) -> Cost:
+def row_cost(shape: Shape, *, repacked: bool) -> Cost:
     """What further rows of a batch cost a model."""
-    return MIXTURE if shape.experts_used else DENSE
+    if shape.experts_used:
+        return MIXTURE
+    return REPACKED if repacked else AS_THEY_ARE
 
 
 class Pace:
     """How many tokens to draft.
 
     As many as held the last time and more, and none while a purse is empty: what a draft costs is paid from it, what a
-    draft that holds saves is put into it. So drafts never lose more than _CREDIT and _RISK allow, and while they are
+    draft that holds saves is put into it. So drafts never lose more than the credit and _RISK allow, and while they are
     wrong, one is tried now and then.
     """
 
     def __init__(self, cost: Cost) -> None:
         self._cost = cost
-        self._purse = _CREDIT
-        self._length = _LENGTHS[0]
+        self._lengths = [length for length in _LENGTHS if cost.of(length) < length] or [MOST_DRAFTS]
+        self._purse = max(_CREDIT, cost.of(self._lengths[0]))
+        self._length = self._lengths[0]
 
     @property
     def most(self) -> int:
         """Tokens to draft now."""
-        return max((length for length in _LENGTHS if length <= self._length and self._pays(length)), default=0)
+        return max((length for length in self._lengths if length <= self._length and self._pays(length)), default=0)
 
     def said(self) -> None:
         """Note that a token was said."""
@@ -86,7 +93,7 @@ class Pace:
     def tell(self, drafted: int, held: int) -> None:
         """Note how many of the last drafts held."""
         self._earn(held - self._cost.of(drafted))
-        self._length = next((length for length in _LENGTHS if length > held), MOST_DRAFTS)
+        self._length = next((length for length in self._lengths if length > held), MOST_DRAFTS)
 
     def _pays(self, length: int) -> bool:
         return self._cost.of(length) <= self._purse

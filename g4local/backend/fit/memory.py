@@ -111,7 +111,7 @@ def need(model: Model, setting: Setting, placement: Placement | None = None, gpu
     duplicate = weights.output or weights.embedding
     kv = [kv_bytes(shape, index, setting, flash=flash) for index in range(count)]
     host_kv, device_kv = kv[:first], kv[first:]
-    compute = compute_bytes(shape, setting.context, flash=flash)
+    compute = compute_bytes(shape, setting.context, flash=flash, batch=BATCH if offloaded else PIECE)
     drafter = drafter_bytes(shape, setting)
     return Need(
         weights=weights.total
@@ -165,10 +165,13 @@ def sliding_cells(shape: Shape, context: int) -> int:
     return padded(min(padded(context), shape.window + BATCH))
 
 
-def compute_bytes(shape: Shape, context: int, *, flash: bool) -> int:
-    """The buffer for what is computed in a batch: inputs, per-layer embeddings, and a layer's largest stage."""
+def compute_bytes(shape: Shape, context: int, *, flash: bool, batch: int = BATCH) -> int:
+    """The buffer for what is computed in a batch: inputs, per-layer embeddings, and a layer's largest stage.
+
+    llama.cpp reserves it for BATCH tokens; of the machine's memory it takes what the largest batch writes to.
+    """
     context = padded(context)
-    tokens = min(context, BATCH)
+    tokens = min(context, batch)
     cells = context + sliding_cells(shape, context)
     masks = cells * (_HALF if flash else _FLOAT)
     indices = 0 if flash else 2 * _INDEX * _widest(shape)
