@@ -335,6 +335,21 @@ def test_wrong_drafts_are_given_up_and_tried_again_now_and_then() -> None:
     assert all(sum(drafted[start : start + 25]) for start in range(0, 1000, 25))
 
 
+@pytest.mark.parametrize(("cost", "least"), [(drafts.REPACKED, 1), (drafts.AS_THEY_ARE, 2)])
+def test_fewer_drafts_than_can_pay_are_left_out(cost: Cost, least: int) -> None:
+    text = [*range(10, 60), 1, *range(10, 60)]
+    every, told = Drafts(Ngrams(), Pace(cost)), []
+    every.drafter.begin(text[:51])
+    for place in range(51, len(text)):
+        every.feed(text[place])
+        drafted = every.draft(0, MOST_DRAFTS)
+        if drafted:
+            told.append(len(drafted))
+            every.tell(len(drafted), len(drafted))
+    assert told[0] == (1 if least == 1 else 3) and max(told) == MOST_DRAFTS
+    assert all(count >= least for count in told)
+
+
 def test_where_one_draft_can_not_pay_more_of_them_are_tried() -> None:
     pace = Pace(drafts.AS_THEY_ARE)
     lengths = []

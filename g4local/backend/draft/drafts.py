@@ -77,6 +77,8 @@ class Pace:
 
     def __init__(self, cost: Cost) -> None:
         self._cost = cost
+        self.least = next((count for count in range(1, MOST_DRAFTS) if cost.of(count) < count), MOST_DRAFTS)
+        """The fewest drafts that pay when all of them hold."""
         self._lengths = [length for length in _LENGTHS if cost.of(length) < length] or [MOST_DRAFTS]
         self._purse = max(_CREDIT, cost.of(self._lengths[0]))
         self._length = self._lengths[0]
@@ -120,6 +122,8 @@ class Drafts:
         """What may follow that token, which was sampled from this row of the last batch."""
         most = min(most, self.pace.most)
         drafts = self.drafter.draft(row, most) if most > 0 else []
+        if len(drafts) < self.pace.least:
+            return []
         self.drafted += len(drafts)
         return drafts
 
