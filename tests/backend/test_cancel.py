@@ -120,12 +120,16 @@ def test_a_cancel_that_was_there_before_gives_a_cancelled_answer_and_no_token(en
         engine.start(silent, cancel)
 
 
-def test_an_answer_that_nobody_waits_for_stops(engine: WorkerEngine) -> None:
+def test_an_answer_that_nobody_waits_for_stops(engine: WorkerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    send = Child._send
+    monkeypatch.setattr(Child, "_send", lambda self, frame: (sent.append(frame["do"]), send(self, frame)))
     answer = engine.generate(chat("hello"), LONG_ANSWER, 0, silent, Event())
     next(answer)
     del answer
     said = list(engine.generate(chat("hello"), GREEDY, 2, silent, Event()))
     assert completion(said).completion_tokens <= 2
+    assert sent == ["generate", "cancel", "generate"]
 
 
 def test_a_late_cancel_does_not_reach_the_next_answer(engine: WorkerEngine) -> None:
