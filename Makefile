@@ -23,7 +23,7 @@ define environment
 	@touch $(1)/.ready
 endef
 
-.PHONY: demo test check reference clean
+.PHONY: demo test check lint reference clean
 
 demo: .venv/.ready  ## Ask the built-in model a question that it needs a tool for.
 	$(BIN)/g4local run demo --tools --yes --seed 1 "What is 48 times 17?"
@@ -31,12 +31,13 @@ demo: .venv/.ready  ## Ask the built-in model a question that it needs a tool fo
 test: .venv/.ready  ## The default tests: no network, no torch, minutes.
 	$(BIN)/python -m pytest -n auto
 
-check: .venv/.ready  ## Format, lint, types, import contracts and the tests.
+check: lint test  ## All that a change has to pass.
+
+lint: .venv/.ready  ## Format, lint, types and import contracts.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) test
 
 reference: .venv-reference/.ready  ## The heavy tests against transformers and llama.cpp's own converter.
 	$(REFERENCE_BIN)/python -m pytest -m reference
