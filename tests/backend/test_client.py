@@ -170,13 +170,14 @@ def test_the_terminals_interrupt_does_not_reach_the_child(engine: WorkerEngine) 
 def test_the_child_ends_with_its_parent(demo: Path, probe_cache: Path, number: signal.Signals, doing: str) -> None:
     program = textwrap.dedent(
         """
-        import sys, time
+        import signal, sys, time
         from pathlib import Path
         from threading import Event
         from g4local.backend.client import WorkerEngine
         from g4local.backend.engine import LoadOptions, Sampling
         from g4local.core.progress import silent
         from g4local.core.prompt import Segment
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup lets programs ignore it
         engine = WorkerEngine(LoadOptions(Path(sys.argv[1]), 4096, threads=1), cache=Path(sys.argv[2]))
         tell = lambda progress: print(engine.pid, flush=True)
         engine.start(tell if sys.argv[3] == "loads" else silent, Event())
@@ -197,7 +198,10 @@ def test_the_child_ends_with_its_parent(demo: Path, probe_cache: Path, number: s
         pid = int(parent.stdout.readline())
         assert alive(pid)
         parent.send_signal(number)
-        assert parent.wait(20) == -number
+        try:
+            assert parent.wait(20) == -number
+        finally:
+            parent.kill()
     assert wait_until(lambda: not alive(pid) or is_zombie(pid), 3)
 
 
