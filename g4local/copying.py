@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from g4local import hashing
 from g4local.core.errors import G4Error, UsageError, reason
+from g4local.core.files import nearest
 from g4local.core.progress import Progress, Report
 from g4local.core.units import human_bytes
 
@@ -57,8 +58,7 @@ def expect_room(wanted: Sequence[Copy]) -> None:
     """G4Error when the disk of the targets has no room for them."""
     if not wanted:
         return
-    folder = wanted[0].target.parent
-    folder = next(each for each in (folder, *folder.parents) if each.exists())
+    folder = nearest(wanted[0].target.parent)
     needed, free = sum(each.nbytes for each in wanted), shutil.disk_usage(folder).free
     if free < needed:
         raise G4Error(

@@ -18,6 +18,7 @@ from typing import Literal
 from g4local import __version__, catalog, hashing, naming, sidecars
 from g4local.core import foreign
 from g4local.core.errors import BadCheckpoint, BadGguf, Busy, Cancelled, G4Error, ModelNotFound, UsageError
+from g4local.core.locks import try_lock
 from g4local.core.progress import Progress, Report
 from g4local.settings import Paths
 
@@ -237,12 +238,9 @@ def _is_locked(path: Path, kind: int = fcntl.LOCK_SH) -> bool:
     """Whether another process has a lock that this kind does not go with."""
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not try_lock(file, kind)
     except OSError:
-        pass  # a file system without locks
-    return False
+        return False
 
 
 def _expect(model: Model, *, drafter: bool) -> None:

@@ -3,16 +3,15 @@
 The hash that a file had at its first pull is the one it must have ever after, unless the user says otherwise.
 """
 
-import fcntl
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from g4local.core import split
 from g4local.core.errors import G4Error
 from g4local.core.files import read_json, write_whole
+from g4local.core.locks import alone
 
 _FILE = "pulled.json"
 
@@ -67,7 +66,7 @@ def remember(models: Path, pins: Iterable[Pin]) -> None:
     if not fresh:
         return
     try:
-        with _alone(models):
+        with alone(models / _FILE):
             merged = {**read(models), **fresh}
             content = {"schema": "g4local.pulled/1", "files": [asdict(merged[key]) for key in sorted(merged)]}
             write_whole(models / _FILE, json.dumps(content, indent=1) + "\n")
@@ -79,14 +78,6 @@ def here(models: Path, pin: Pin) -> bool:
     """Whether the file is still there, with its size."""
     path = models / pin.name
     return path.is_file() and path.stat().st_size == pin.nbytes
-
-
-@contextmanager
-def _alone(models: Path) -> Iterator[None]:
-    models.mkdir(parents=True, exist_ok=True)
-    with (models / f".{_FILE}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _pin(entry: object) -> Pin | None:

@@ -3,7 +3,6 @@
 A link is removed and never followed, so that a file that belongs elsewhere stays as it is.
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from g4local.backend.state import owners, snapshots
 from g4local.catalog import Kind
 from g4local.core import split
 from g4local.core.errors import G4Error, UsageError, reason
+from g4local.core.locks import try_lock
 from g4local.core.progress import Report
 from g4local.settings import Paths
 from g4local.sidecars import Part
@@ -221,7 +221,7 @@ def _is_alive(part: Path) -> bool:
         return True
     try:
         with part.open("rb") as file:
-            return not _locked(file.fileno())
+            return not try_lock(file)
     except OSError:
         return False
 
@@ -231,22 +231,11 @@ def _remove_part(path: Path) -> bool:
     with suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            if not _locked(descriptor):
+            if not try_lock(descriptor):
                 return False
             path.unlink()
         finally:
             os.close(descriptor)
-    return True
-
-
-def _locked(descriptor: int) -> bool:
-    """Whether the lock could be had."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks
     return True
 
 

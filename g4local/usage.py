@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from g4local.core.files import nearest
 from g4local.settings import Paths
 
 _BESIDE = ("", "-wal", "-shm")
@@ -36,7 +37,7 @@ def places(paths: Paths) -> list[Place]:
 def free(paths: Paths) -> int | None:
     """Bytes that are free where models go; None where that can't be known."""
     with suppress(OSError, StopIteration):
-        return shutil.disk_usage(next(each for each in (paths.models, *paths.models.parents) if each.exists())).free
+        return shutil.disk_usage(nearest(paths.models)).free
     return None
 
 

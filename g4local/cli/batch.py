@@ -4,7 +4,6 @@ Into a file they come by way of FILE.part, a whole line at a time, each on the d
 So what was killed at any moment is gone on with by the same command, which asks nothing that has its answer already.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from g4local.cli.questions import Question
 from g4local.cli.result import result, with_its_hint
 from g4local.cli.turns import Outcome, follow
 from g4local.core.errors import Busy, Cancelled, G4Error, UsageError
+from g4local.core.locks import try_lock
 from g4local.core.messages import Json
 from g4local.core.progress import Progress, silent
 from g4local.settings import paths
@@ -153,12 +153,8 @@ def _place(file: Path | None, questions: Sequence[Question], *, force: bool) -> 
 
 def _taken_up(content: BinaryIO, part: Path, questions: Sequence[Question], *, force: bool) -> list[int]:
     """The exit codes of the answers in a part, which is ours alone from now on; a line that was cut off is dropped."""
-    try:
-        fcntl.flock(content, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Busy(f"Another process writes {part}.", "Wait for it, or give another --output.") from None
-    except OSError:
-        pass  # a file system without locks
+    if not try_lock(content):
+        raise Busy(f"Another process writes {part}.", "Wait for it, or give another --output.")
     with target.writing(part):
         content.seek(0)
         whole = content.read()

@@ -15,6 +15,7 @@ from g4local import __version__
 from g4local.cli import options, output
 from g4local.core import offline
 from g4local.core.errors import EngineError
+from g4local.core.files import nearest
 from g4local.core.messages import Json
 from g4local.settings import Paths, paths, snapshot_bytes
 
@@ -106,7 +107,7 @@ def _sizes(folder: Path) -> Iterator[int]:
 def _free(path: Path) -> int | None:
     """The room on the disk of the nearest folder above that exists; None where it can't be looked at."""
     try:
-        return shutil.disk_usage(next(each for each in (path, *path.parents) if each.exists())).free
+        return shutil.disk_usage(nearest(path)).free
     except OSError:
         return None
 

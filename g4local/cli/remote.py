@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from g4local.cli import output
+from g4local.core.files import nearest
 from g4local.core.messages import Json
 from g4local.settings import paths
 
@@ -44,7 +45,7 @@ def _rows() -> list[dict[str, Json]]:
     pulled = {
         (pin.size, pin.kind, pin.quant) for pin in pins.read(models).values() if pin.size and pins.here(models, pin)
     }
-    free = shutil.disk_usage(_existing(models)).free
+    free = shutil.disk_usage(nearest(models)).free
     return [
         _row(size, entry, there) | {"here": is_here, "disk": is_here or _nbytes(size, entry)[0] < free}
         for size in catalog.catalog().values()
@@ -109,9 +110,3 @@ def _cells(row: dict[str, Json]) -> list[str]:
         assert isinstance(need, dict) and isinstance(need["bytes"], int)
         cells.append(f"{output.human_bytes(need['bytes'])} {need['fits']}")
     return [*cells, "yes" if row["disk"] else "no", "yes" if row["here"] else ""]
-
-
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder

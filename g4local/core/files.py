@@ -19,6 +19,11 @@ def known_by(path: Path) -> str:
         return sha256(b"%d " % file.seek(0, 2) + head).hexdigest()
 
 
+def nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists: where its disk can be looked at."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file beside its place and rename it; folders are made, and nothing is left behind by an OSError."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")

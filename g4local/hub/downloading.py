@@ -7,6 +7,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
 from g4local.core.errors import G4Error
+from g4local.core.files import nearest
 from g4local.core.progress import Progress, Report
 from g4local.core.units import human_bytes
 from g4local.hub.patience import stopped
@@ -56,9 +57,7 @@ def _expect_room(wanted: Sequence[Wanted]) -> None:
     """G4Error when the disk of the targets has no room for what is still to come."""
     if not wanted:
         return
-    folder = wanted[0].target.parent
-    while not folder.exists():
-        folder = folder.parent
+    folder = nearest(wanted[0].target.parent)
     needed = remaining(wanted)
     free = shutil.disk_usage(folder).free
     if free < needed:

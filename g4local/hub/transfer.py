@@ -5,7 +5,6 @@ bytes are what a killed process had written, and all of them are used: they are 
 is asked for by a byte range. A lock on the part keeps two processes from writing it at once.
 """
 
-import fcntl
 import hashlib
 import os
 import re
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from g4local.core import offline
 from g4local.core.errors import G4Error, NetworkError, reason
+from g4local.core.locks import try_lock
 from g4local.hub import client
 from g4local.hub.client import Passing
 from g4local.hub.listing import Remote
@@ -232,7 +232,7 @@ def _alone(wanted: Wanted, cancel: Event) -> Iterator[BinaryIO | None]:
             wanted.part.parent.mkdir(parents=True, exist_ok=True)
             part = open(wanted.part, "a+b", buffering=0, opener=_as_file)  # noqa: SIM115
         with part:
-            while not _locked(part):
+            while not try_lock(part):
                 if cancel.wait(_LOCK_SECONDS):
                     raise stopped()
             with suppress(FileNotFoundError):
@@ -247,16 +247,6 @@ def _alone(wanted: Wanted, cancel: Event) -> Iterator[BinaryIO | None]:
 
 def _as_file(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-
-
-def _locked(part: BinaryIO) -> bool:
-    try:
-        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks
-    return True
 
 
 @contextmanager

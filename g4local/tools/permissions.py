@@ -8,17 +8,16 @@ The rule of the session counts before that of the folder, a folder's before that
 one for everywhere. Where there is no rule, the person is asked. The folder is the one that the file tools see.
 """
 
-import fcntl
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from g4local.core.errors import G4Error, UsageError, reason
 from g4local.core.files import write_whole
+from g4local.core.locks import alone
 
 Permission = Literal["allow", "ask", "deny"]
 
@@ -87,21 +86,13 @@ def forget(file: Path, sessions: Iterable[str]) -> None:
 
 def _change(file: Path, change: Callable[[Rules], object]) -> None:
     try:
-        with _alone(file):
+        with alone(file):
             rules = read(file)
             change(rules)
             content = {"tools": rules.tools, "folders": rules.folders, "sessions": rules.sessions}
             write_whole(file, json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise G4Error(f"{file} can't be written: {reason(error)}.", "Check your rights there.") from error
-
-
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_name(f".{file.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _rules(file: Path, content: Any) -> _Rules:
