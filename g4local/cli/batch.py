@@ -17,10 +17,9 @@ from typing import BinaryIO
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import Constraint
 from g4local.chat.conversation import Conversation
-from g4local.cli import offering, opening, output, target
-from g4local.cli.approval import Approval, Scope
+from g4local.cli import output, target
+from g4local.cli.approval import asker
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import Request
 from g4local.cli.questions import Question
 from g4local.cli.result import result, with_its_hint
 from g4local.cli.turns import Outcome, follow
@@ -28,6 +27,9 @@ from g4local.core.errors import Busy, Cancelled, G4Error, UsageError
 from g4local.core.locks import try_lock
 from g4local.core.messages import Json
 from g4local.core.progress import Progress, silent
+from g4local.opening import conversation, offering
+from g4local.opening.approval import Approval, Scope
+from g4local.opening.request import Request
 from g4local.settings import paths
 from g4local.tools.tool import Tool
 
@@ -61,10 +63,10 @@ def answer_all(request: Request, questions: Sequence[Question], file: Path | Non
         failed = known.failed
         left = questions[known.count :]
         if left:
-            opening.constraint(request)
+            conversation.constraint(request)
             with (
                 offering.offered(request, bar.report, cancel, output.warning) as tools,
-                opening.engine(replace(request, snapshots=False), bar.report, cancel) as model,
+                conversation.engine(replace(request, snapshots=False), bar.report, cancel, output.warning) as model,
             ):
                 model.start(bar.report, cancel)
                 asker = _Asker(request, model, tools, cancel)
@@ -112,8 +114,9 @@ class _Asker:
     def _ask(self, question: Question, outcome: Outcome) -> None:
         request = question.request
         warn = outcome.warnings.append
-        approval = Approval(self._scope, everything=self._everything, announced=False, warn=warn, cancel=self._cancel)
-        options = opening.conversation_options(request, self._constraint(request))
+        ask = asker(self._cancel, announced=False)
+        approval = Approval(self._scope, everything=self._everything, ask=ask, warn=warn)
+        options = conversation.conversation_options(request, self._constraint(request))
         talk = Conversation(self._model, tools=self._tools, approve=approval.ask, options=options)
         follow(talk.say(question.prompt, report=silent, cancel=self._cancel), lambda event: None, outcome)
 
@@ -121,7 +124,7 @@ class _Asker:
         """What an answer must be; one that was checked for another line is not checked again."""
         key = (request.schema, request.regex, request.grammar)
         if key not in self._constraints:
-            self._constraints[key] = opening.constraint(request)
+            self._constraints[key] = conversation.constraint(request)
         return self._constraints[key]
 
 

@@ -10,8 +10,9 @@ import typer
 
 from g4local.cli import keyboard, output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import ChatRequest, Request, takes
+from g4local.cli.options import CHAT_FLAGS, ChatRequest, takes
 from g4local.core.errors import UsageError
+from g4local.opening.request import Request
 from g4local.settings import paths
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _PROMPT, _MORE = ">>> ", "... "
 _QUOTES = '"""'
 
 
-@takes(ChatRequest)
+@takes(ChatRequest, CHAT_FLAGS)
 def chat(request: ChatRequest) -> None:
     """Talk with a model; /help lists what can be typed."""
     if not (request.model or request.go_on or request.session):
@@ -34,15 +35,18 @@ def chat(request: ChatRequest) -> None:
 def converse(request: Request) -> None:
     """Load the model, then read questions and commands until the person leaves."""
     from g4local import library
-    from g4local.cli.opening import conversation
+    from g4local.cli.approval import asker
     from g4local.cli.session import Session
+    from g4local.opening.conversation import conversation
 
     cancel = Event()
     with ExitStack() as stack:
         stack.enter_context(keyboard.echo(shown=False))  # but for the prompts
         bar = stack.enter_context(output.Bar())
         with interruptible(cancel):
-            talk, asked = stack.enter_context(conversation(request, bar.report, cancel))
+            talk, asked = stack.enter_context(
+                conversation(request, bar.report, cancel, ask=asker(cancel), warn=output.warning)
+            )
             info = talk.load(bar.report, cancel)
         bar.stop()
         name = library.find(asked.model, paths(environ)).name

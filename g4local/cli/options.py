@@ -1,7 +1,7 @@
 """Flags that several commands share, so that they have one name, one meaning and one help text."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from inspect import Parameter, signature
@@ -13,6 +13,7 @@ import typer
 from g4local.backend.engine import RANGES, DraftKind, KvType
 from g4local.cli import completion
 from g4local.core.units import seconds
+from g4local.opening.request import CONTEXT, Request
 
 Model = Annotated[
     str,
@@ -61,9 +62,6 @@ McpFile = Annotated[
 MOST_TOKENS = 2**31 - 1
 """The largest number of tokens that a flag takes."""
 
-KEEP_ALIVE = 1800.0
-"""Seconds after which an idle model is freed: longer than a person thinks, shorter than a lunch."""
-
 
 def _number_or(word: str, meaning: Any, low: int, high: int) -> Callable[[Any], Any]:
     """A parser of flags that take a whole number in a range, or one word with a meaning of its own."""
@@ -91,9 +89,6 @@ def _seconds(value: Any) -> float:
     except ValueError:
         raise typer.BadParameter(f"{value!r} is no time such as 30s, 5m, 1h, 0 or forever.") from None
 
-
-CONTEXT = 4096
-"""Tokens of context where nobody says how many."""
 
 Context = Annotated[
     Any,
@@ -163,17 +158,12 @@ def _sampling(field: str, *names: str, says: str) -> Any:
     return typer.Option(*names, metavar="N", min=low, max=high, callback=finite, help=says)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """How `run` and `chat` are told which model to ask and how; each field is a flag."""
-
-    model: Model
-    system: Annotated[str, typer.Option("--system", "-s", metavar="TEXT", help="System prompt.")] = ""
-    think: Annotated[bool | None, typer.Option("--think/--no-think", help="Let the model think before it answers.")] = (
-        None
-    )
-    tools: Annotated[bool, typer.Option("--tools", help="Offer every tool that changes nothing.")] = False
-    tool: Annotated[
+FLAGS: dict[str, Any] = {
+    "model": Model,
+    "system": Annotated[str, typer.Option("--system", "-s", metavar="TEXT", help="System prompt.")],
+    "think": Annotated[bool | None, typer.Option("--think/--no-think", help="Let the model think before it answers.")],
+    "tools": Annotated[bool, typer.Option("--tools", help="Offer every tool that changes nothing.")],
+    "tool": Annotated[
         list[str] | None,
         typer.Option(
             "--tool",
@@ -182,27 +172,27 @@ class Request:
             help="Offer this tool (repeatable).",
             autocompletion=completion.tools,
         ),
-    ] = None
-    folder: Annotated[
+    ],
+    "folder": Annotated[
         Path,
         typer.Option("--folder", metavar="DIR", help="What the file tools may see.", exists=True, file_okay=False),
-    ] = Path()
-    mcp: Mcp = None
-    mcp_config: McpFile = None
-    yes: Annotated[
+    ],
+    "mcp": Mcp,
+    "mcp_config": McpFile,
+    "yes": Annotated[
         bool, typer.Option("--yes", "-y", help="Run tools without asking, but those that the rules deny.")
-    ] = False
-    temperature: Annotated[
+    ],
+    "temperature": Annotated[
         float, _sampling("temperature", "--temperature", "--temp", says="0 always takes the likeliest token.")
-    ] = 1.0
-    top_k: Annotated[int, _sampling("top_k", "--top-k", says="Choose among so many of the likeliest tokens.")] = 64
-    top_p: Annotated[float, _sampling("top_p", "--top-p", says="... that make up this probability.")] = 0.95
-    min_p: Annotated[float, _sampling("min_p", "--min-p", says="... at least so likely as the first.")] = 0.0
-    repeat_penalty: Annotated[
+    ],
+    "top_k": Annotated[int, _sampling("top_k", "--top-k", says="Choose among so many of the likeliest tokens.")],
+    "top_p": Annotated[float, _sampling("top_p", "--top-p", says="... that make up this probability.")],
+    "min_p": Annotated[float, _sampling("min_p", "--min-p", says="... at least so likely as the first.")],
+    "repeat_penalty": Annotated[
         float, _sampling("repeat_penalty", "--repeat-penalty", says="1 is none; Gemma 4 needs none.")
-    ] = 1.0
-    seed: Annotated[int | None, _sampling("seed", "--seed", says="Makes an answer repeatable.")] = None
-    max_tokens: Annotated[
+    ],
+    "seed": Annotated[int | None, _sampling("seed", "--seed", says="Makes an answer repeatable.")],
+    "max_tokens": Annotated[
         int,
         typer.Option(
             "--max-tokens",
@@ -212,8 +202,8 @@ class Request:
             max=MOST_TOKENS,
             help="Longest reply; 0 is as long as there is room.",
         ),
-    ] = 0
-    think_budget: Annotated[
+    ],
+    "think_budget": Annotated[
         int,
         typer.Option(
             "--think-budget",
@@ -222,88 +212,74 @@ class Request:
             max=MOST_TOKENS,
             help="Longest thought in tokens; 0 is as long as it takes.",
         ),
-    ] = 0
-    schema: Annotated[
+    ],
+    "schema": Annotated[
         str | None,
         typer.Option("--schema", metavar="FILE|JSON", help="Answer in JSON that this JSON Schema allows."),
-    ] = None
-    regex: Annotated[
+    ],
+    "regex": Annotated[
         str | None, typer.Option("--regex", metavar="RE", help="Answer with what this regular expression matches.")
-    ] = None
-    grammar: Annotated[
+    ],
+    "grammar": Annotated[
         Path | None,
         typer.Option("--grammar", metavar="FILE", help="Answer in the language of this Lark grammar.", dir_okay=False),
-    ] = None
-    loop_guard: Annotated[
+    ],
+    "loop_guard": Annotated[
         bool, typer.Option("--loop-guard/--no-loop-guard", help="Stop an answer that only repeats itself.")
-    ] = True
-    ctx: Context = None
-    threads: Threads = 0
-    gpu_layers: GpuLayers = None
-    kv_type: KvKind = "f16"
-    lazy_ple: LazyPle = "auto"
-    draft: Draft = "auto"
-    draft_model: DraftModel = None
-    force_load: ForceLoad = False
-    snapshots: Annotated[
+    ],
+    "ctx": Context,
+    "threads": Threads,
+    "gpu_layers": GpuLayers,
+    "kv_type": KvKind,
+    "lazy_ple": LazyPle,
+    "draft": Draft,
+    "draft_model": DraftModel,
+    "force_load": ForceLoad,
+    "snapshots": Annotated[
         bool,
         typer.Option("--snapshots/--no-snapshots", help="Keep on the disk what the model has read, to go on quickly."),
-    ] = True
-    quant: Quant = None
-    go_on: Continue = False
-    session: SessionId = None
-    save: Annotated[
+    ],
+    "quant": Quant,
+    "go_on": Continue,
+    "session": SessionId,
+    "save": Annotated[
         bool, typer.Option("--save/--no-save", envvar="G4LOCAL_SAVE", help="Keep what is said as a session.")
-    ] = True
-    stats: Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")] = (
-        False
-    )
+    ],
+    "stats": Annotated[bool, typer.Option("--stats", "--verbose", help="Tokens and speeds, on stderr at the end.")],
+}
+"""The flag of each field of a Request that both `run` and `chat` have."""
 
-    @property
-    def keep_alive(self) -> float:
-        """Seconds without a question after which the memory is freed."""
-        return KEEP_ALIVE
-
-    @property
-    def constrained(self) -> bool:
-        """Whether an answer must be of a certain form."""
-        return any(each is not None for each in (self.schema, self.regex, self.grammar))
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest(Request):
-    """How `run` is told so, and where its answer goes."""
-
-    batch: Annotated[
+RUN_FLAGS: dict[str, Any] = {
+    **FLAGS,
+    "batch": Annotated[
         str | None,
         typer.Option(
             "--batch",
             metavar="FILE",
             help="Ask what is on each line of a JSONL file (- is stdin) and answer in JSON lines; no session is kept.",
         ),
-    ] = None
-    target: Annotated[
+    ],
+    "target": Annotated[
         Path | None,
         typer.Option(
             "--output", "-o", metavar="FILE", help="A file for what stdout would get; it appears when it is whole."
         ),
-    ] = None
-    force: Annotated[bool, typer.Option("--force", "-f", help="Write over the file of --output.")] = False
+    ],
+    "force": Annotated[bool, typer.Option("--force", "-f", help="Write over the file of --output.")],
+}
+"""Those of `run`, for a RunRequest."""
 
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest(Request):
-    """How `chat` is told so: a session that it goes on with knows its model."""
-
-    model: Annotated[
+CHAT_FLAGS: dict[str, Any] = {
+    **FLAGS,
+    "model": Annotated[
         str,
         typer.Argument(
             metavar="MODEL",
             help="As of `run`; without it, that of the session that is gone on with.",
             autocompletion=completion.models,
         ),
-    ] = ""
-    keep_alive: Annotated[
+    ],
+    "keep_alive": Annotated[
         Any,
         typer.Option(
             "--keep-alive",
@@ -314,22 +290,50 @@ class ChatRequest(Request):
             help="Free the memory after so long without a question, 30m without it; 0 is after each answer, "
             "-1 or forever never.",
         ),
-    ] = KEEP_ALIVE
+    ],
+}
+"""Those of `chat`."""
 
 
-def takes(request: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Makes a command whose first parameter is such a dataclass one that Typer gives each of its fields as a flag."""
+@dataclass(frozen=True, slots=True)
+class RunRequest(Request):
+    """How `run` is told what to ask, and where the answer goes."""
+
+    batch: str | None = None
+    """A file of questions; `-` is stdin."""
+    target: Path | None = None
+    """A file for what stdout would get."""
+    force: bool = False
+    """Whether that file may be there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest(Request):
+    """How `chat` is told so: a session that it goes on with knows its model."""
+
+    model: str = ""
+
+
+def takes(
+    request: type[Any], options: Mapping[str, Any] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes a command whose first parameter is such a dataclass one that Typer gives fields of it as flags.
+
+    `options`: what Typer is to know of these fields, in the order of `--help`; None: all of them, as annotated.
+    """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
-        request_hints = get_type_hints(request, include_extras=True)
+        hints = get_type_hints(request, include_extras=True) if options is None else {}
+        known = {field.name: hints[field.name] for field in fields(request)} if options is None else options
+        defaults = {field.name: field.default for field in fields(request)}
         flags = [
             Parameter(
-                field.name,
+                name,
                 Parameter.KEYWORD_ONLY,
-                default=Parameter.empty if field.default is MISSING else field.default,
-                annotation=request_hints[field.name],
+                default=Parameter.empty if defaults[name] is MISSING else defaults[name],
+                annotation=annotation,
             )
-            for field in fields(request)
+            for name, annotation in known.items()
         ]
         own_hints = get_type_hints(command, include_extras=True)
         own = [

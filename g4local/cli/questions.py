@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from g4local.backend.engine import RANGES
-from g4local.cli.options import MOST_TOKENS, Request
+from g4local.cli.options import MOST_TOKENS
 from g4local.core.errors import UsageError, reason
+from g4local.opening.request import Request
 
 _EXAMPLE = '{"prompt": "What can you do?"}'
 _TEXTS = ("system", "regex")

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 
 from g4local.chat.answers import value_of
-from g4local.cli.opening import sampling
-from g4local.cli.options import Request
 from g4local.cli.turns import Outcome, error_object, timing_object
 from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools
 from g4local.core.events import FinishReason
 from g4local.core.messages import Json
+from g4local.opening.conversation import sampling
+from g4local.opening.request import Request
 
 
 def result(request: Request, outcome: Outcome) -> dict[str, Json]:

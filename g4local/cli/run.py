@@ -8,18 +8,19 @@ import typer
 
 from g4local.cli import options, output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import Request, RunRequest, takes
+from g4local.cli.options import RUN_FLAGS, RunRequest, takes
 from g4local.cli.target import stdout_to
 from g4local.cli.turns import Outcome, Screen, event_object, follow, print_stats
 from g4local.core import events
 from g4local.core.errors import G4Error, UsageError
 from g4local.core.messages import Json
+from g4local.opening.request import Request
 
 SCHEMA = "g4local.run/1"
 """The name and version of the object that --json prints."""
 
 
-@takes(RunRequest)
+@takes(RunRequest, RUN_FLAGS)
 def run(
     request: RunRequest,
     prompt: Annotated[
@@ -89,13 +90,15 @@ def _question(request: Request, words: list[str], *, raw: bool) -> str:
 
 
 def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
-    from g4local.cli.opening import conversation
+    from g4local.cli.approval import asker
     from g4local.cli.result import with_its_hint
+    from g4local.opening.conversation import conversation
 
     cancel = Event()
     with output.Bar() as bar, interruptible(cancel):
         screen = Screen(bar, is_prose=not (raw or request.constrained))
-        with conversation(request, bar.report, cancel, raw=raw) as (talk, _):
+        opening = conversation(request, bar.report, cancel, ask=asker(cancel), warn=output.warning, raw=raw)
+        with opening as (talk, _):
             outcome = follow(talk.say(question, report=bar.report, cancel=cancel), screen.show)
         screen.end()
     if outcome.error:
@@ -106,8 +109,9 @@ def _for_people(request: Request, question: str, *, raw: bool) -> Outcome:
 
 def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool) -> Outcome:
     """The same for a program: an error is part of the object, so that stdout is JSON whatever happens."""
-    from g4local.cli.opening import conversation
+    from g4local.cli.approval import asker
     from g4local.cli.result import result, with_its_hint
+    from g4local.opening.conversation import conversation
 
     def show(event: events.Event) -> None:
         if stream:
@@ -121,10 +125,11 @@ def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool)
     cancel = Event()
     try:
         question = _question(request, words, raw=raw)
+        ask = asker(cancel, announced=False)
         with (
             output.Bar() as bar,
             interruptible(cancel),
-            conversation(request, bar.report, cancel, raw=raw, announced=False, warn=warn) as (talk, _),
+            conversation(request, bar.report, cancel, ask=ask, warn=warn, raw=raw) as (talk, _),
         ):
             follow(talk.say(question, report=bar.report, cancel=cancel), show, outcome)
             outcome.session = talk.session

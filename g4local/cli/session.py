@@ -9,11 +9,11 @@ from g4local.backend.engine import RANGES
 from g4local.chat.conversation import Conversation
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import Request
 from g4local.cli.space import Space
 from g4local.cli.turns import Screen, follow, print_stats
 from g4local.core import events
 from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools, UsageError
+from g4local.opening.request import Request
 from g4local.tools.registry import available, harmless
 
 _MOST_TOKENS = 2**31 - 1

@@ -160,7 +160,7 @@ def _known(
     folder: Path, mcp: list[str] | None = None, file: Path | None = None, cancel: Event | None = None
 ) -> Iterator[Mapping[str, "Tool"]]:
     """The tools that there are, by name, with those of the MCP servers asked for."""
-    from g4local.cli.offering import served
+    from g4local.opening.offering import served
     from g4local.tools.registry import available
 
     local, warnings = available(folder)
@@ -180,14 +180,14 @@ def _named(name: str, known: Mapping[str, "Tool"]) -> "Tool":
 def _costs(model: str, known: Mapping[str, "Tool"]) -> dict[str, int]:
     """The tokens of each tool in the model's own vocabulary."""
     from g4local.chat import toolcosts
-    from g4local.cli.opening import engine
-    from g4local.cli.options import Request
+    from g4local.opening.conversation import engine
+    from g4local.opening.request import Request
 
     cancel = Event()
     with (
         output.Bar() as bar,
         interruptible(cancel),
-        engine(Request(model, ctx=256, draft="off", save=False), bar.report, cancel) as opened,
+        engine(Request(model, ctx=256, draft="off", save=False), bar.report, cancel, output.warning) as opened,
     ):
         opened.start(bar.report, cancel)
         return {

@@ -9,9 +9,10 @@ from threading import Event
 import pytest
 
 from g4local.cli import asking
-from g4local.cli.approval import Approval, Scope
+from g4local.cli.approval import asker
 from g4local.core.errors import G4Error
 from g4local.core.messages import ToolCall
+from g4local.opening.approval import Approval, Scope
 from g4local.tools import permissions
 from g4local.tools.tool import ToolError
 from tests.cli.terminals import Terminal
@@ -21,12 +22,13 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from threading import Event
-from g4local.cli.approval import Approval, Scope
+from g4local.cli.approval import asker
 from g4local.core.messages import ToolCall
+from g4local.opening.approval import Approval, Scope
 cancel = Event()
 home = Path(sys.argv[1])
 scope = Scope(home / "permissions.json", home / "folder", lambda: sys.argv[2] or None)
-approval = Approval(scope, everything=False, announced=False, warn=print, cancel=cancel)
+approval = Approval(scope, everything=False, ask=asker(cancel, announced=False), warn=print)
 call = ToolCall("calculate", {"expression": "1\\x1b[2J\\u202e2\\u2028"})
 print("ANSWERS", [approval.ask(call), approval.ask(call)], cancel.is_set())
 """
@@ -41,7 +43,7 @@ def approval(
     """An Approval by the rules of this home, with nobody there to be asked."""
     scope = Scope(home / "permissions.json", home / folder, lambda: None)
     told = [] if warnings is None else warnings
-    return Approval(scope, everything=everything, announced=True, warn=told.append, cancel=Event())
+    return Approval(scope, everything=everything, ask=asker(Event()), warn=told.append)
 
 
 @pytest.fixture
@@ -111,12 +113,12 @@ def test_a_rule_that_can_not_be_kept_holds_for_now(own_home: Path, monkeypatch: 
     warnings: list[str] = []
     (own_home / "file").touch()
     scope = Scope(own_home / "file" / "permissions.json", own_home, lambda: None)
-    asked = Approval(scope, everything=False, announced=True, warn=warnings.append, cancel=Event())
+    asked = Approval(scope, everything=False, ask=asker(Event()), warn=warnings.append)
     with pytest.raises(G4Error):
         asked.ask(CALL)
     scope = Scope(own_home / "permissions.json", own_home, lambda: None)
     monkeypatch.setattr("g4local.tools.permissions.write_whole", full_disk)
-    asked = Approval(scope, everything=False, announced=True, warn=warnings.append, cancel=Event())
+    asked = Approval(scope, everything=False, ask=asker(Event()), warn=warnings.append)
     assert asked.ask(CALL)
     assert "allowed for now only" in warnings[-1]
     monkeypatch.setattr(asking, "reply", lambda question, cancel: "n")

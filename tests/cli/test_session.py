@@ -6,9 +6,9 @@ from threading import Event
 import pytest
 
 from g4local.chat.conversation import Conversation
-from g4local.cli.options import Request
 from g4local.cli.output import Bar
 from g4local.cli.session import Session
+from g4local.opening.request import Request
 from tests.fakes import Reply, ScriptedEngine
 
 

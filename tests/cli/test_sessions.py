@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from g4local.cli import keeping, main
+from g4local.cli import main
 from g4local.cli.completion import sessions as completed
-from g4local.cli.options import Request
 from g4local.core.messages import Message
+from g4local.opening import keeping
+from g4local.opening.request import Request
 from g4local.settings import paths
 from g4local.store.store import Store
 from tests.cli.conftest import Finished, Run

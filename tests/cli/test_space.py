@@ -12,10 +12,10 @@ from g4local.chat.contents import DROPPED
 from g4local.chat.conversation import Conversation
 from g4local.cli import asking
 from g4local.cli.chat import _read
-from g4local.cli.options import Request
 from g4local.cli.output import Bar
 from g4local.cli.session import Session
 from g4local.core.messages import Message, ToolCall
+from g4local.opening.request import Request
 from g4local.tools.tool import tool
 from tests.fakes import INFO, Reply, ScriptedEngine, approve_all
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from g4local.cli import keeping
-from g4local.cli.offering import named
-from g4local.cli.options import Request
 from g4local.core.errors import UsageError
+from g4local.opening import keeping
+from g4local.opening.offering import named
+from g4local.opening.request import Request
 from g4local.tools import permissions
 from tests.cli.conftest import Run
 

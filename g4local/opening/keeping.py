@@ -7,10 +7,10 @@ from os import environ
 from pathlib import Path
 
 from g4local.chat.recording import Recording
-from g4local.cli.options import Request
 from g4local.core.errors import UsageError
 from g4local.core.messages import Json, Message
 from g4local.library import DEMO
+from g4local.opening.request import Request
 from g4local.settings import paths
 from g4local.tools.mcp import config as mcp
 from g4local.tools.registry import available
@@ -73,8 +73,10 @@ def _as_before(request: Request, settings: Mapping[str, Json]) -> Request:
         request = replace(request, system=system)
     if request.think is None:
         request = replace(request, think=thinking is True)
-    if request.ctx is None and (ctx == "max" or isinstance(ctx, int)):
+    if request.ctx is None and isinstance(ctx, int):
         request = replace(request, ctx=ctx)
+    if request.ctx is None and ctx == "max":
+        request = replace(request, ctx="max")
     if not (request.tools or request.tool) and isinstance(tools, list):
         known = {tool.name for tool in available(request.folder)[0]}
         request = replace(request, tool=[name for name in tools if isinstance(name, str) and name in known])

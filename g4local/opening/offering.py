@@ -7,10 +7,10 @@ from pathlib import Path
 from threading import Event
 
 from g4local.chat.toolcosts import told
-from g4local.cli.options import Request
 from g4local.core import offline
 from g4local.core.errors import UsageError
 from g4local.core.progress import Progress, Report
+from g4local.opening.request import Request
 from g4local.settings import paths
 from g4local.tools import permissions
 from g4local.tools.registry import Tool, available, harmless

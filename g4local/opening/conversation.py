@@ -1,4 +1,4 @@
-"""From the flags of `run` and `chat` to a conversation with a model."""
+"""From what was asked for to a conversation with a model, and to the engine behind it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from g4local.backend.engine import Constraint, LoadOptions, Sampling
 from g4local.backend.generation import grammar
 from g4local.chat.answers import schema
 from g4local.chat.conversation import Conversation, ConversationOptions
-from g4local.cli import keeping, offering, output
-from g4local.cli.approval import Approval, Scope
-from g4local.cli.options import CONTEXT, Request
 from g4local.core.errors import UsageError, reason
 from g4local.core.progress import Report
+from g4local.opening import keeping, offering
+from g4local.opening.approval import Approval, Ask, Scope
+from g4local.opening.request import CONTEXT, Request
 from g4local.settings import Paths, paths, snapshot_bytes
 
 
@@ -27,21 +27,20 @@ def conversation(
     report: Report,
     cancel: Event,
     *,
+    ask: Ask,
+    warn: Callable[[str], None],
     raw: bool = False,
-    announced: bool = True,
-    warn: Callable[[str], None] = output.warning,
 ) -> Iterator[tuple[Conversation, Request]]:
     """A conversation with the model asked for, whose engine is closed at the end; and what was asked for in full.
 
-    It goes on with a session, or begins one, as the flags say. A checkpoint folder is converted first; the model itself
-    is loaded with the first question. `announced`: tool calls are on the screen already when the person is asked
-    whether they may run.
+    It goes on with a session, or begins one, as the request says. A checkpoint folder is converted first; the model
+    itself is loaded with the first question. `ask` is called for tools that no rule allows or denies.
     """
     with keeping.opened(request, raw=raw) as kept, offering.offered(kept.request, report, cancel, warn) as tools:
         request, recording = kept.request, kept.recording
         options = conversation_options(request, constraint(request), raw=raw)
         scope = Scope(paths(environ).permissions, request.folder, lambda: recording.session if recording else None)
-        approval = Approval(scope, everything=request.yes, announced=announced, warn=warn, cancel=cancel)
+        approval = Approval(scope, everything=request.yes, ask=ask, warn=warn)
         with engine(replace(request, snapshots=request.snapshots and not raw), report, cancel, warn) as model:
             if recording:
                 recording.settings.update(keeping.settings(request, model.path))
@@ -57,7 +56,7 @@ def conversation(
 
 
 def conversation_options(request: Request, constraint: Constraint | None, *, raw: bool = False) -> ConversationOptions:
-    """How the flags want the model to be asked; the constraint is the one that they mean."""
+    """How the request wants the model to be asked; the constraint is the one that it means."""
     return ConversationOptions(
         system=request.system,
         thinking=bool(request.think),
@@ -71,9 +70,7 @@ def conversation_options(request: Request, constraint: Constraint | None, *, raw
 
 
 @contextmanager
-def engine(
-    request: Request, report: Report, cancel: Event, warn: Callable[[str], None] = output.warning
-) -> Iterator[WorkerEngine]:
+def engine(request: Request, report: Report, cancel: Event, warn: Callable[[str], None]) -> Iterator[WorkerEngine]:
     """The engine for the model asked for."""
     places, most = paths(environ), snapshot_bytes(environ)
     found = library.find(request.model, places)
@@ -113,7 +110,7 @@ def _drafter(request: Request, places: Paths, report: Report, cancel: Event) -> 
 
 
 def constraint(request: Request) -> Constraint | None:
-    """What the flags say that an answer must be; UsageError when it can't be held to that."""
+    """What an answer must be by the request; UsageError when it can't be held to that."""
     asked = [each for each in (request.schema, request.regex, request.grammar) if each is not None]
     if not asked:
         return None
@@ -138,7 +135,7 @@ def _text(file: Path) -> str:
 
 
 def sampling(request: Request) -> Sampling:
-    """How the flags want tokens to be picked."""
+    """How the request wants tokens to be picked."""
     return Sampling(
         temperature=request.temperature,
         top_k=request.top_k,
