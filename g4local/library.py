@@ -18,7 +18,7 @@ from typing import Literal
 from g4local import __version__, catalog, hashing, naming, sidecars
 from g4local.core import foreign
 from g4local.core.errors import BadCheckpoint, BadGguf, Busy, Cancelled, G4Error, ModelNotFound, UsageError
-from g4local.core.locks import try_lock
+from g4local.core.locks import is_locked
 from g4local.core.progress import Progress, Report
 from g4local.settings import Paths
 
@@ -26,6 +26,9 @@ DEMO = "demo"
 DEFAULT_RECIPE = "Q4_K_M"
 DEMO_RECIPE = "Q8_0"
 """A model this small needs no fewer bits: it is 7 MB, and 5 as Q4_K_M, which does as well (demo/README.md)."""
+
+DRAFT = ".draft"
+"""A folder beside a checkpoint that is being pulled, which has holes for weights; no repository has such a name."""
 
 _CONTENT = ("*.json", "*.jinja", "*.safetensors", "*.model", "additional_chat_templates/*.jinja")
 _LONGEST_NAME = 80
@@ -95,7 +98,7 @@ def listed(paths: Paths) -> list[Model]:
 
 def left_over(paths: Paths) -> list[Path]:
     """What conversions and downloads left behind that were killed; nobody is writing these files."""
-    return [path for path in sorted(paths.models.glob("*.part")) if path.is_file() and not _is_locked(path)]
+    return [path for path in sorted(paths.models.glob("*.part")) if path.is_file() and not is_locked(path)]
 
 
 def gguf(
@@ -164,14 +167,14 @@ def borrowed(model: Model, recipe: str, paths: Paths, report: Report, cancel: Ev
         yield model.path
         return
     target = _converted(model, recipe, paths, report, cancel)
-    is_kept = _is_whole(target) and not _is_locked(target, fcntl.LOCK_EX)
+    is_kept = _is_whole(target) and not is_locked(target)
     try:
         with gguf(model, recipe, paths, report, cancel).open("rb") as file:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_SH)
             yield target
     finally:
-        if not is_kept and not _is_locked(target, fcntl.LOCK_EX):
+        if not is_kept and not is_locked(target):
             with suppress(OSError):
                 target.unlink()
 
@@ -232,15 +235,6 @@ def _is_whole(target: Path) -> bool:
     except (ModelNotFound, BadGguf):
         return False
     return True
-
-
-def _is_locked(path: Path, kind: int = fcntl.LOCK_SH) -> bool:
-    """Whether another process has a lock that this kind does not go with."""
-    try:
-        with path.open("rb") as file:
-            return not try_lock(file, kind)
-    except OSError:
-        return False
 
 
 def _expect(model: Model, *, drafter: bool) -> None:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from g4local import library
 from g4local.catalog import Reference
-from g4local.core.errors import G4Error, NetworkError, UsageError
+from g4local.core.errors import Busy, G4Error, NetworkError, UsageError
+from g4local.core.locks import locked
 from g4local.core.progress import Progress
 from g4local.core.units import human_bytes
 from g4local.hub import cache
 from g4local.hub.downloading import download, remaining
 from g4local.hub.listing import Remote, Repository, listing
-from g4local.hub.transfer import Wanted, beginning
+from g4local.hub.transfer import Wanted, beginning, writing
 from g4local.pins import Pin
 from g4local.pulling import Context, Pulled
 
@@ -63,8 +64,9 @@ class _Source:
 def make(reference: Reference, wish: Wish, context: Context) -> list[Pulled]:
     """Download a checkpoint and convert it; the GGUF, and the one with its towers if that was asked for.
 
-    UsageError when they are here already. The errors of `listing`, `download` and `convert.convert`; G4Error when the
-    disk can hold neither the checkpoint and the GGUF, nor the GGUF and one file of the checkpoint.
+    UsageError when they are here already, Busy while another process makes one of it. The errors of `listing`,
+    `download` and `convert.convert`; G4Error when the disk can hold neither the checkpoint and the GGUF, nor the GGUF
+    and one file of the checkpoint.
     """
     from g4convert.convert import Options
 
@@ -77,17 +79,20 @@ def make(reference: Reference, wish: Wish, context: Context) -> list[Pulled]:
         if path.exists():
             raise UsageError(f"{path} is there already.", "Delete it or move it away to make it anew.")
     context.report(Progress("ask the hub", 0, 0))
-    source = _begun(listing(repo, reference.revision, context.cancel), name, context)
-    with _draft(source) as draft:
-        jobs = _jobs(draft, quant, target, options.mmproj)
-        if _has_room(source, jobs, models):
-            _whole(source, quant, target, options, context)
-        else:
-            _piece_by_piece(source, jobs, context)
-    if not wish.keep:
-        shutil.rmtree(source.folder.parent)
+    repository = listing(repo, reference.revision, context.cancel)
+    place = context.paths.checkpoints / repository.commit[:12]
+    with _alone(place):
+        source = _begun(repository, place / name, context)
+        with _draft(source) as draft:
+            jobs = _jobs(draft, quant, target, options.mmproj)
+            if _has_room(source, jobs, models):
+                _whole(source, quant, target, options, context)
+            else:
+                _piece_by_piece(source, jobs, context)
+        if not wish.keep:
+            shutil.rmtree(place)
     size = reference.known.name if reference.known else ""
-    return [_pulled(path, source.repository, size, quant) for path in (target, options.mmproj) if path]
+    return [_pulled(path, repository, size, quant) for path in (target, options.mmproj) if path]
 
 
 def _asked(reference: Reference, wish: Wish) -> tuple[str, str]:
@@ -101,9 +106,19 @@ def _asked(reference: Reference, wish: Wish) -> tuple[str, str]:
     return repo, (quant.partition("-")[2] or "Q4_0") if is_qat else quant
 
 
-def _begun(repository: Repository, name: str, context: Context) -> _Source:
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a folder from others that would fill it, and from `prune`; Busy while another process has it."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder) as is_ours:
+        if not is_ours:
+            raise Busy("Another process makes a model of this checkpoint.", "Wait for it, and ask again.")
+        yield
+
+
+def _begun(repository: Repository, folder: Path, context: Context) -> _Source:
     """The checkpoint's small files, and the beginnings of its large ones."""
-    folder = context.paths.checkpoints / repository.commit[:12] / name
     files = tuple(Wanted(file, folder / file.path) for file in repository.checkpoint())
     small = [wanted for wanted in files if not wanted.file.path.endswith(_SHARD)]
     _bring(small, context)
@@ -126,7 +141,7 @@ def _beginning(file: Remote, context: Context) -> bytes:
 @contextmanager
 def _draft(source: _Source) -> Iterator[Path]:
     """A folder that looks like the checkpoint but has holes for weights."""
-    draft = source.folder.with_name("draft") / source.folder.name
+    draft = source.folder.with_name(library.DRAFT) / source.folder.name
     shutil.rmtree(draft.parent, ignore_errors=True)
     for wanted in source.files:
         path = draft / wanted.file.path

@@ -18,14 +18,14 @@ from g4local.backend.state import owners, snapshots
 from g4local.catalog import Kind
 from g4local.core import split
 from g4local.core.errors import G4Error, UsageError, reason
-from g4local.core.locks import try_lock
+from g4local.core.locks import is_locked, is_written, locked
 from g4local.core.progress import Report
 from g4local.settings import Paths
 from g4local.sidecars import Part
 
 _RECEIPT = ".receipt.json"
-_PID = re.compile(r"\.(\d{1,10})\.part")
-"""The end of a small file that is written by the process of that number."""
+_BLOCK = 512
+"""Bytes of what `st_blocks` counts."""
 _CONVERTED = re.compile(r"(.+)-[A-Z0-9_]+-([0-9a-f]{16})")
 """The name of a conversion: of the folder, the recipe, and of all that went into it."""
 _XET = re.compile(r".+\.[0-9a-f]{16}\.xet")
@@ -92,10 +92,10 @@ def remove(leaving: Leaving) -> bool:
     """Remove it; False for a half that somebody writes after all. G4Error when that can't be."""
     path = leaving.path
     try:
+        if leaving.kind == "part":
+            return _remove_half(path)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif leaving.kind == "part":
-            return _remove_part(path)
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
@@ -175,12 +175,16 @@ def _halves(paths: Paths) -> Iterator[Leaving]:
     """What downloads, conversions and writers of small files left behind that were killed."""
     folders = (paths.models, paths.converted, paths.cache)
     found = [path for folder in folders for path in sorted(folder.glob("*.part"))]
-    for path in [*found, *sorted(paths.checkpoints.rglob("*.part"))]:
-        if path.is_file() and not path.is_symlink() and not _is_alive(path):
+    unfinished = [place for place in sorted(paths.checkpoints.glob("*/")) if not is_locked(place)]
+    for path in [*found, *(part for place in unfinished for part in sorted(place.rglob("*.part")))]:
+        if path.is_file() and not path.is_symlink() and not is_written(path):
             yield _leaving(path, "part", "what wrote it was killed")
+    for place in unfinished:
+        if (draft := place / library.DRAFT).is_dir() and not draft.is_symlink():
+            yield Leaving(draft, "part", _filled_nbytes(draft), "what made it was killed")
     for path in sorted(paths.models.glob("*.xet")):
-        if _XET.fullmatch(path.name) and path.is_dir() and not _is_alive(path.with_suffix(".part")):
-            yield Leaving(path, "part", sum(_nbytes(each) for each in path.rglob("*")), "what wrote it was killed")
+        if _XET.fullmatch(path.name) and path.is_dir() and not is_written(path.with_suffix(".part")):
+            yield Leaving(path, "part", _all_nbytes(path), "what wrote it was killed")
     for folder in sorted(paths.snapshots.glob("*/")):
         yield from (_leaving(path, "part", "what wrote it was killed") for path in snapshots.abandoned(folder))
 
@@ -206,36 +210,19 @@ def _forgotten(paths: Paths) -> Iterator[Leaving]:
     """Folders of snapshots whose model is gone."""
     known = [path for folder in (paths.models, paths.converted) for path in folder.glob("*.gguf")]
     for folder in owners.without_owner(paths.snapshots, known):
-        yield Leaving(folder, "snapshots", sum(map(_nbytes, folder.iterdir())), "their model is gone")
+        yield Leaving(folder, "snapshots", _all_nbytes(folder), "their model is gone")
 
 
-def _is_alive(part: Path) -> bool:
-    """Whether a process writes it just now: it holds a lock, or has the number that the file's name ends in."""
-    if numbered := _PID.search(part.name):
-        try:
-            os.kill(int(numbered[1]), 0)
-        except (ProcessLookupError, OverflowError):
+def _remove_half(path: Path) -> bool:
+    """Remove a half while nobody else can lock it; for a folder that is the lock on the one around it."""
+    is_folder = path.is_dir() and not path.is_symlink()
+    with suppress(FileNotFoundError), locked(path.parent if is_folder else path) as is_ours:
+        if not is_ours:
             return False
-        except PermissionError:
-            pass
-        return True
-    try:
-        with part.open("rb") as file:
-            return not try_lock(file)
-    except OSError:
-        return False
-
-
-def _remove_part(path: Path) -> bool:
-    """Remove a half while nobody else can lock it."""
-    with suppress(FileNotFoundError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            if not try_lock(descriptor):
-                return False
+        if is_folder:
+            shutil.rmtree(path)
+        else:
             path.unlink()
-        finally:
-            os.close(descriptor)
     return True
 
 
@@ -248,3 +235,13 @@ def _nbytes(path: Path) -> int:
         stat = path.lstat()
         return stat.st_size if stat.st_nlink == 1 and not path.is_symlink() and not path.is_dir() else 0
     return 0
+
+
+def _all_nbytes(folder: Path) -> int:
+    return sum(_nbytes(each) for each in folder.rglob("*"))
+
+
+def _filled_nbytes(folder: Path) -> int:
+    """The same of files that have holes."""
+    stats = [path.lstat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return sum(min(stat.st_size, stat.st_blocks * _BLOCK) for stat in stats)

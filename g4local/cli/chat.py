@@ -92,7 +92,8 @@ def _read(typed: list[str]) -> str | None:
         while not lines[-1].rstrip().endswith(_QUOTES):
             more = _line(_MORE)
             if more is None:
-                return None
+                output.note(f"The input ends within a block; it is taken as if {_QUOTES} were there.")
+                break
             lines.append(more)
     except KeyboardInterrupt:
         output.note("\nThe block is dropped.")

@@ -1,12 +1,14 @@
 """Answers that go into a file: seen once they are whole."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
 from g4local.cli.output import OutputLost
 from g4local.core.errors import G4Error, UsageError
+from g4local.core.locks import is_written, locked, try_lock
 
 
 @contextmanager
@@ -23,9 +25,11 @@ def stdout_to(target: Path | None, *, force: bool) -> Iterator[Callable[[], None
         return
     expect_free(target, force=force)
     worth: list[bool] = []
+    _clear(target)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     with writing(target):
         file = part.open("x", encoding="utf-8", errors="replace", newline="")
+    try_lock(file)
     try:
         with redirect_stdout(file):
             yield lambda: worth.append(True)
@@ -42,6 +46,18 @@ def stdout_to(target: Path | None, *, force: bool) -> Iterator[Callable[[], None
             file.close()
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _clear(target: Path) -> None:
+    """Remove what killed processes left of answers to the same file; in a container they had our own number."""
+    numbered = re.compile(re.escape(target.name) + r"\.(\d{1,10})\.part", re.ASCII)
+    with suppress(OSError):  # told when the file is written
+        for part in target.parent.iterdir():
+            found = numbered.fullmatch(part.name)
+            if found and part.is_file() and (int(found[1]) == os.getpid() or not is_written(part)):
+                with suppress(OSError), locked(part) as is_free:
+                    if is_free:
+                        part.unlink()
 
 
 def expect_free(target: Path, *, force: bool) -> None:

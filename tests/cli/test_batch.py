@@ -1,5 +1,6 @@
 """`run --output` and `run --batch`: files that appear whole, and answers that outlive whoever asks for them."""
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -11,7 +12,9 @@ import pytest
 from g4local.cli.options import RunRequest
 from g4local.cli.questions import read
 from g4local.core.errors import UsageError
+from tests.backend.processes import wait_until
 from tests.cli.conftest import PROGRAM, Run
+from tests.cli.test_faults import Start, running
 from tests.cli.test_offline import on_a_full_disk
 from tests.outputs import all_checked, checked
 
@@ -67,6 +70,33 @@ def test_without_an_answer_there_is_no_file_but_the_object_of_json(g4local: Run,
     assert not list(tmp_path.iterdir())
     assert g4local("run", "nothing-here", "hello", "--json", "-o", str(file)).returncode == 3
     assert checked(file.read_text())["error"]["exit_code"] == 3
+
+
+def test_what_a_killed_answer_left_goes_with_the_next_one(
+    environment: dict[str, str], g4local: Run, started: Start, tmp_path: Path
+) -> None:
+    answer = tmp_path / "answer.txt"
+    dead, alive = (running(started, "-o", str(answer)) for _ in range(2))
+    for process in (dead, alive):
+        assert wait_until(lambda process=process: bool(part_of(answer, process).exists()))
+    dead.kill()
+    alive.send_signal(signal.SIGSTOP)
+    dead.communicate(timeout=60)
+    assert part_of(answer, dead).exists()
+    others = [tmp_path / f"{answer.name}{end}" for end in (".part", ".12a.part", f"x.{dead.pid}.part", ".part.12")]
+    for path in others:
+        path.write_text("not ours")
+    locked = tmp_path / f"{answer.name}.{dead.pid}0000.part"
+    locked.write_text("of a process on another machine")
+    with locked.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert g4local("run", "demo", "hello", *GREEDY, "-o", str(answer)).returncode in (0, 6)
+    assert {*tmp_path.iterdir()} == {answer, part_of(answer, alive), locked, *others}
+
+
+def part_of(file: Path, process: subprocess.Popen[str]) -> Path:
+    """Where a process gathers its answer."""
+    return file.with_name(f"{file.name}.{process.pid}.part")
 
 
 def test_a_file_that_can_not_be_written_is_one_sentence(environment: dict[str, str], tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import pytest
 from g4local.cli import app, output
 from g4local.core.errors import UsageError
 from g4local.core.progress import Progress
+from tests import checkpoints
+from tests.backend.processes import wait_until
 from tests.cli.conftest import PROGRAM, Finished, Run
 from tests.hub_server import Fault
 from tests.hubs import Hub, noise
@@ -93,6 +95,34 @@ def test_ctrl_c_ends_it_at_once_and_keeps_what_came(hub: Hub, tmp_path: Path) ->
     hub.faults()
     subprocess.run([*PROGRAM, "pull", REPO], env=environment, check=True, capture_output=True)
     assert hub.sent() == 200_000
+
+
+def test_what_a_killed_conversion_left_can_be_pruned_and_not_what_one_makes_just_now(
+    hub: Hub, pull: Pull, tmp_path: Path
+) -> None:
+    repo, begun = "owner/gemma-tiny-it", tmp_path / "home" / "checkpoints"
+    checkpoints.write(hub.root / repo, checkpoints.make("dense"), shards=3)
+    hub.faults(Fault("cdn", "00002-of", times=1), Fault("cdn", "00002-of", stall_at=5000, stall_seconds=3600))
+    environment = {**hub.environment(tmp_path / "home"), "HF_HUB_DOWNLOAD_TIMEOUT": "3600"}
+    convert = (repo, "--from-checkpoint", "-q", "q8_0")
+
+    def prune() -> list[str]:
+        command = [*PROGRAM, "prune", "--yes", "--json"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        return [Path(each["path"]).suffix or Path(each["path"]).name for each in checked(done.stdout)["removed"]]
+
+    with subprocess.Popen([*PROGRAM, "pull", *convert], env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert wait_until(lambda: bool([*begun.glob("*/.draft")]) and any(begun.rglob("*.part")), 60)
+            assert prune() == []
+            busy = pull(*convert)
+            assert busy.returncode == 1 and "Another process makes a model of this checkpoint." in busy.stderr
+        finally:
+            process.kill()
+    assert [*begun.glob("*/.draft")]
+    assert sorted(prune()) == [".draft", ".part"]
+    hub.faults()
+    assert pull(*convert).returncode == 0 and [*begun.iterdir()] == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PROGRAM, Run
+from tests.cli.conftest import PROGRAM, Run, last_session
 from tests.cli.test_commands import told
 from tests.outputs import checked
 
@@ -61,6 +61,16 @@ def test_a_closed_stream_is_no_traceback(line: str, code: int, environment: dict
     finished = shell(line, environment)
     assert "Traceback" not in finished.stderr
     assert finished.returncode == code
+
+
+@pytest.mark.parametrize(
+    "typed", ['"""What is\\ng4local?\\n"""\\n', '"""What is\\ng4local?', '"""\\nWhat is\\ng4local?\\n']
+)
+def test_a_block_that_is_open_at_the_end_of_a_pipe_is_asked(typed: str, environment: dict[str, str]) -> None:
+    finished = shell(f"printf {shlex.quote(typed)} | g4 chat demo --temp 0 -n 20", environment)
+    asked = last_session(environment)[0]
+    assert (asked.role, asked.text) == ("user", "What is\ng4local?") and finished.stdout
+    assert ("ends within a block" in finished.stderr) == (typed.count('"""') == 1)
 
 
 def test_what_is_not_utf_8_on_stdin_is_replaced(environment: dict[str, str]) -> None:
