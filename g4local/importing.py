@@ -7,16 +7,19 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from g4local import copying, hashing, library, sidecars
+from g4local import copying, hashing, library, receipts, releases, sidecars
 from g4local.catalog import Kind
 from g4local.copying import Copy
 from g4local.core import split
 from g4local.core.errors import G4Error, UsageError, reason
 from g4local.core.progress import Progress, Report
+from g4local.releases import Release
 from g4local.settings import Paths
 from g4local.sidecars import Part
 
 Way = Literal["link", "copy", "move"]
+Brought = Literal[Way, "here"]
+"""`here`: it was imported before, or always lay here."""
 
 _LONGEST = 200
 """Characters of a name; file systems take 255 bytes, and endings come behind it."""
@@ -42,10 +45,13 @@ class Imported:
     source: Path
     kind: Kind
     nbytes: int
-    way: Literal["link", "copy", "move", "here"]
-    """`here`: it was imported before, or always lay here."""
+    way: Brought
     fits: tuple[str, ...]
     """For towers and drafters: the models here that they are made for."""
+    release: Release | None
+    """Which known file it is, where its hash is known."""
+    alike: Release | None
+    """Which one it may be by its size, where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +65,15 @@ class _Place:
 
     @property
     def pairs(self) -> list[tuple[Path, Path]]:
-        """Each file with its target, those that are there already left out."""
-        pairs = zip(self.part.files, self.targets, strict=True)
+        """Each file with its target, the receipt last; those that are there already left out."""
+        pairs = [*zip(self.part.files, self.targets, strict=True), *self._receipt()]
         return [(file, target) for file, target in pairs if not _is_same(file, target)]
+
+    def _receipt(self) -> Iterator[tuple[Path, Path]]:
+        """The receipt, where there is one of its own, and none at its place."""
+        file, target = receipts.place(self.part.path), receipts.place(self.targets[0])
+        if receipts.kept(self.part.path) and not file.is_symlink() and not os.path.lexists(target):
+            yield file, target
 
 
 def bring(files: Sequence[Path], wish: Wish, paths: Paths, report: Report, cancel: Event) -> list[Imported]:
@@ -78,7 +90,10 @@ def bring(files: Sequence[Path], wish: Wish, paths: Paths, report: Report, cance
     pairs = [place.pairs for place in places]
     _come([(file.resolve(), target) for each in pairs for file, target in each], wish.way, paths, report, cancel)
     there = list(sidecars.readable(sidecars.candidates(models, "model")))
-    return [_imported(place, wish.way if fresh else "here", there) for place, fresh in zip(places, pairs, strict=True)]
+    known = hashing.remembered([place.targets[0] for place in places], paths.cache / hashing.MEMO)
+    releases.pin(known, models)
+    ways: list[Brought] = [wish.way if fresh else "here" for fresh in pairs]
+    return [_imported(place, way, there, known.get(place.targets[0])) for place, way in zip(places, ways, strict=True)]
 
 
 def _parts(files: Sequence[Path], wish: Wish, report: Report, cancel: Event) -> Iterator[tuple[Part, str]]:
@@ -172,6 +187,8 @@ def _come(pairs: Sequence[tuple[Path, Path]], way: Way, paths: Paths, report: Re
     """Bring files to their targets; what came is taken back when something fails."""
     far = [pair for pair in pairs if way == "copy" or (way == "move" and not _on_one_disk(*pair))]
     copied = [Copy(file, target, file.stat().st_size) for file, target in far]
+    memo = paths.cache / hashing.MEMO
+    known = hashing.remembered([file for file, _ in pairs], memo)
     done: list[tuple[Path, Path]] = []
     try:
         with copying.copies(copied, report, cancel) as digests:
@@ -183,7 +200,7 @@ def _come(pairs: Sequence[tuple[Path, Path]], way: Way, paths: Paths, report: Re
         for file, target in reversed(done):
             _take_back(file, target, way)
         raise
-    hashing.remember(digests, paths.cache / hashing.MEMO)
+    hashing.remember({**{target: known[file] for file, target in pairs if file in known}, **digests}, memo)
     if way == "move":
         for file, _ in far:
             _remove(file)
@@ -221,7 +238,9 @@ def _on_one_disk(file: Path, target: Path) -> bool:
     return file.stat().st_dev == target.parent.stat().st_dev
 
 
-def _imported(place: _Place, way: Literal["link", "copy", "move", "here"], there: Sequence[Part]) -> Imported:
+def _imported(place: _Place, way: Brought, there: Sequence[Part], digest: str | None) -> Imported:
     part = place.part
     fits = tuple(model.path.stem for model in there if part.fits(model))
-    return Imported(place.targets[0], part.path, part.kind, part.nbytes, way, fits)
+    release = releases.release(part.nbytes, digest) if digest else None
+    alike = None if digest else releases.alike(part.nbytes)
+    return Imported(place.targets[0], part.path, part.kind, part.nbytes, way, fits, release, alike)

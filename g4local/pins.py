@@ -1,6 +1,7 @@
 """What was pulled, and which bytes it had: a file in the models folder that remembers each file of the hub.
 
-The hash that a file had at its first pull is the one it must have ever after, unless the user says otherwise.
+The hash that a file had at its first pull is the one it must have ever after, unless the user says otherwise. What was
+imported and is known to be a file of the hub is remembered, too.
 """
 
 import json
@@ -25,6 +26,7 @@ class Pin:
     repo: str
     path: str
     commit: str
+    """Empty for what was imported."""
     nbytes: int
     digest: str
     """SHA-256 in hex, or git's SHA-1 of a small file."""
@@ -38,6 +40,11 @@ class Pin:
     def key(self) -> str:
         """What it is called on the hub."""
         return f"{self.repo}/{self.path}"
+
+    @property
+    def called(self) -> str:
+        """What it can be asked for by: SIZE:QUANT, or OWNER/REPO with the quant, if that is known."""
+        return f"{self.size or self.repo}:{self.quant.lower()}" if self.quant else self.size or self.repo
 
     @property
     def part(self) -> int:
@@ -78,6 +85,12 @@ def here(models: Path, pin: Pin) -> bool:
     """Whether the file is still there, with its size."""
     path = models / pin.name
     return path.is_file() and path.stat().st_size == pin.nbytes
+
+
+def of(path: Path) -> Pin | None:
+    """What is remembered of a file in the models folder, as long as it has that size; None for one that is unknown."""
+    found = (pin for pin in read(path.parent).values() if pin.name == path.name)
+    return next((pin for pin in found if here(path.parent, pin)), None)
 
 
 def _pin(entry: object) -> Pin | None:

@@ -6,18 +6,17 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from g4local import hashing, library, pins, receipts, sidecars, templates
-from g4local.catalog import catalog
+from g4local import hashing, library, pins, receipts, releases, sidecars, templates
 from g4local.core.errors import G4Error, UsageError
 from g4local.core.progress import Report
 from g4local.pins import Pin
 from g4local.settings import Paths
 
 Source = Literal["pull", "receipt", "earlier"]
-"""Where a hash is known from: it was pulled so, a receipt names it, or the file was hashed before."""
+"""Where a hash is known from: the file came so from the hub, a receipt names it, or the file was hashed before."""
 
 _WHERE: dict[Source, str] = {
-    "pull": "as it was pulled with",
+    "pull": "with which it came",
     "receipt": "as its receipt says",
     "earlier": "as it had before, with the same size and time: the disk may be failing",
 }
@@ -58,7 +57,7 @@ class _Known:
 def verify(name: str | None, paths: Paths, report: Report, cancel: Event) -> list[Verdict]:
     """Look at a model and what fits it beside it, or at all GGUFs in the models folder.
 
-    What differs is no error here. ModelNotFound; UsageError for a checkpoint; Cancelled.
+    What differs is no error here; what is whole is remembered. ModelNotFound; UsageError for a checkpoint; Cancelled.
     """
     files = list(dict.fromkeys(_files(name, paths)))
     there = [file for file in files if file.is_file()]
@@ -66,7 +65,9 @@ def verify(name: str | None, paths: Paths, report: Report, cancel: Event) -> lis
     known = {file: _known(file, paths) for file in there}
     found = hashing.fresh(there, report, cancel)
     verdicts = [_verdict(file, found.get(file, ""), known.get(file)) for file in files]
-    hashing.remember({each.path: each.digest for each in verdicts if each.is_whole}, memo)
+    whole = {each.path: each.digest for each in verdicts if each.is_whole}
+    hashing.remember(whole, memo)
+    releases.pin(whole, paths.models)
     return verdicts
 
 
@@ -122,16 +123,11 @@ def _verdict(file: Path, digest: str, known: _Known | None) -> Verdict:
         if expected != digest
     ]
     if known.pin and known.pin.nbytes != nbytes:
-        problems.append(f"has {nbytes:,} bytes instead of {known.pin.nbytes:,}, as it was pulled with")
+        problems.append(f"has {nbytes:,} bytes instead of {known.pin.nbytes:,}, with which it came")
     unreadable, notes = _inside(file)
-    return Verdict(
-        file,
-        nbytes,
-        digest,
-        tuple(known.digests),
-        (*problems, *unreadable),
-        (*notes, *_release(nbytes, digest)),
-    )
+    if release := releases.release(nbytes, digest):
+        notes.append(f"is {release.told}")
+    return Verdict(file, nbytes, digest, tuple(known.digests), (*problems, *unreadable), tuple(notes))
 
 
 def _inside(file: Path) -> tuple[list[str], list[str]]:
@@ -147,11 +143,3 @@ def _inside(file: Path) -> tuple[list[str], list[str]]:
     template = header.keys.get("tokenizer.chat_template")
     said = templates.told(template.data) if template and isinstance(template.data, str) else ""
     return [], [said] if said else []
-
-
-def _release(nbytes: int, digest: str) -> Iterator[str]:
-    """Which known file this is, by its size and the beginning of its hash."""
-    for size in catalog().values():
-        for entry in size.entries:
-            if entry.sha256 and entry.nbytes == nbytes and digest.startswith(entry.sha256):
-                yield f"is {size.name}'s {entry.quant or entry.kind} as {entry.repo} has it"

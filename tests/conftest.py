@@ -14,6 +14,7 @@ from g4local.backend.model.vocabulary import Vocabulary
 from g4local.core.progress import silent
 from tests import checkpoints
 from tests.families import family as family
+from tests.families import known_release as known_release
 from tests.families import narrow as narrow
 from tests.hubs import here as here
 from tests.hubs import hub as hub

@@ -8,13 +8,15 @@ from threading import Event
 
 import pytest
 
-from g4local import importing, library
+from g4local import hashing, importing, library, pins, receipts
 from g4local.core.errors import BadGguf, Cancelled, G4Error, ModelNotFound, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.importing import Imported, Way, Wish
+from g4local.releases import Release
 from g4local.settings import Paths, paths
 from tests.convert import rewriting
 from tests.families import Family
+from tests.test_receipts import receipt
 
 
 @pytest.fixture
@@ -164,6 +166,54 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_copied(
         bring(places, mine / "a.gguf", way="copy")
     assert names(places.models) == []
     assert len(bring(places, mine / "a.gguf")) == 3
+
+
+@pytest.mark.parametrize("way", ["link", "copy", "move"])
+def test_a_receipt_comes_with_its_model(places: Paths, mine: Path, way: Way) -> None:
+    receipts.keep(receipt(mine / "a.gguf"), mine / "a.gguf")
+    (brought,) = bring(places, mine / "a.gguf", way=way, name="other", sidecars=False)
+    found = receipts.kept(brought.path)
+    assert found and found.content["model"]["bytes"] == brought.nbytes  # type: ignore[index,call-overload]
+    assert receipts.place(brought.path).is_symlink() == (way == "link")
+    assert ("a.receipt.json" in names(mine)) == (way != "move")
+
+
+def test_a_receipt_of_another_file_stays_where_it_is(places: Paths, mine: Path) -> None:
+    receipts.keep(receipt(mine / "a.gguf"), mine / "a.gguf")
+    with (mine / "a.gguf").open("ab") as file:
+        file.write(bytes(32))
+    bring(places, mine / "a.gguf", way="copy", sidecars=False)
+    assert names(places.models) == ["a.gguf"]
+
+
+@pytest.mark.parametrize("way", ["copy", "move", "link"])
+def test_a_release_is_known_as_such_once_its_hash_is(
+    places: Paths, mine: Path, way: Way, known_release: Release
+) -> None:
+    memo = places.cache / hashing.MEMO
+    if way == "move":
+        hashing.digests([mine / "a.gguf"], memo, silent, Event())
+    (brought,) = bring(places, mine / "a.gguf", way=way, name="mine", sidecars=False)
+    if way == "link":
+        assert (brought.release, brought.alike) == (None, known_release)
+        assert pins.of(brought.path) is None
+        hashing.digests([brought.path], memo, silent, Event())
+        (brought,) = bring(places, mine / "a.gguf", name="mine", sidecars=False)
+    assert (brought.release, brought.alike) == (known_release, None)
+    pin = pins.of(brought.path)
+    assert pin and (pin.called, pin.key) == ("e2b:qat-q4_0", f"{known_release.entry.repo}/{known_release.entry.file}")
+    assert library.find("e2b", places).path == brought.path
+
+
+def test_what_was_pulled_as_a_release_stays_what_is_meant(
+    places: Paths, mine: Path, known_release: Release, tmp_path: Path
+) -> None:
+    bring(places, mine / "a.gguf", way="copy", sidecars=False)
+    bring(places, Path(shutil.copy(mine / "a.gguf", tmp_path / "again.gguf")), way="copy", sidecars=False)
+    assert library.find("e2b", places).name == "a"
+    (places.models / "a.gguf").unlink()
+    bring(places, tmp_path / "again.gguf", way="copy", sidecars=False, name="third")
+    assert library.find("e2b", places).name == "third"
 
 
 def test_what_came_is_taken_back_when_the_next_can_not_come(

@@ -13,6 +13,7 @@ from g4local import library, pins, pulling
 from g4local.catalog import catalog, reference
 from g4local.core.errors import G4Error, ModelNotFound, NetworkError, UsageError
 from g4local.core.progress import silent
+from g4local.hub import downloading
 from g4local.pulling import Choice, Context, Pulled
 from g4local.settings import Paths, paths
 from tests.conftest import Tiny
@@ -177,7 +178,8 @@ def test_a_model_in_several_files_comes_whole(here: Hub, places: Paths) -> None:
     assert [each.origin for each in pull(first, places)] == ["here", "download", "here"]
 
 
-def test_one_file_that_fails_leaves_the_others(here: Hub, places: Paths) -> None:
+def test_one_file_that_fails_leaves_the_others(here: Hub, places: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloading, "_AT_ONCE", 1)
     here.put(REPO, "gemma-tiny-Q4_K_M.gguf", noise(2000))
     here.put(REPO, "mmproj-F16.gguf", noise(500_000, 1))
     here.faults(Fault("cdn", "mmproj", flip_at=400_000))

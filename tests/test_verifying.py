@@ -10,11 +10,11 @@ from threading import Event
 import pytest
 
 from g4convert.gguf import string
-from g4local import hashing, pins, receipts, verifying
-from g4local.catalog import catalog
+from g4local import hashing, library, pins, receipts, verifying
 from g4local.core.errors import Cancelled, ModelNotFound, UsageError
 from g4local.core.progress import silent
 from g4local.pins import Pin
+from g4local.releases import Release
 from g4local.settings import Paths, paths
 from g4local.verifying import Verdict
 from tests import checkpoints
@@ -114,14 +114,14 @@ def test_an_old_template_is_told(places: Paths, family: Family, template: str, n
     assert verify(places, "other")["other.gguf"].notes == note
 
 
-def test_a_known_release_is_called_so(places: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
-    model = places.models / "a.gguf"
-    size = catalog()["e2b"]
-    entry = replace(size.entries[0], nbytes=model.stat().st_size, sha256=sha256(model.read_bytes()).hexdigest()[:8])
-    monkeypatch.setattr(verifying, "catalog", lambda: {"e2b": replace(size, entries=(entry,))})
-    assert f"is e2b's {entry.quant} as {entry.repo} has it" in verify(places, "a")["a.gguf"].notes
+def test_a_known_release_is_called_so_and_is_found_by_that_name(places: Paths, known_release: Release) -> None:
+    (verdict,) = (each for name, each in verify(places, "a").items() if name == "a.gguf")
+    assert verdict.against == () and f"is {known_release.told}" in verdict.notes
+    assert known_release.called == "e2b:qat-q4_0"
+    assert library.find("e2b", places).path == places.models / "a.gguf"
+    flip(places.models / "a.gguf")
+    found = verify(places, "e2b:qat")["a.gguf"]
+    assert found.against == ("earlier", "pull") and "with which it came" in found.problems[1]
 
 
 def test_a_model_is_verified_with_what_fits_it_and_wherever_it_lies(

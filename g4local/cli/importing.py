@@ -62,11 +62,17 @@ def _tell(brought: Sequence["Imported"]) -> None:
         note = output.in_one_line(
             f"{each.path.name}, {output.human_bytes(each.nbytes)}, {_HOW[each.way]} {each.source}"
         )
-        if each.kind == "model":
-            output.note(note)
-            continue
-        fits = output.in_one_line(", ".join(each.fits))
-        output.note(f"{note}; {_KINDS[each.kind]} for {fits or 'no model that is here'}")
+        if each.kind != "model":
+            fits = output.in_one_line(", ".join(each.fits))
+            note += f"; {_KINDS[each.kind]} for {fits or 'no model that is here'}"
+        output.note(note)
+        if each.release:
+            output.note(f"It is {each.release.told}: {each.release.called} finds it.")
+        elif each.alike:
+            output.note(
+                f"It has as many bytes as {each.alike.called} of {each.alike.entry.repo}; "
+                f"`g4local verify {each.path.stem}` tells whether it is that."
+            )
 
 
 def _object(each: "Imported") -> dict[str, Json]:
@@ -78,4 +84,5 @@ def _object(each: "Imported") -> dict[str, Json]:
         "bytes": each.nbytes,
         "way": each.way,
         "fits": list[Json](each.fits),
+        "release": each.release.called if each.release else None,
     }

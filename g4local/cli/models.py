@@ -41,15 +41,27 @@ def ls(
         for model in models:
             output.line(model.name)
         return
-    entries = [_entry(model) for model in models]
+    entries = [{**_entry(model), "known_as": _known_as(model)} for model in models]
     if as_json:
         output.json_line({"schema": SCHEMA, "models": list[Json](entries)})
     else:
-        heads = ("name", "quant", "size", "modified")
-        rows = [{**entry, "modified": str(entry["modified"])[:10], "size": _size(entry)} for entry in entries]
+        heads = ["name", "quant", "size", "modified"]
+        if any(entry["known_as"] for entry in entries):
+            heads.append("known as")
+        rows = [
+            {**entry, "modified": str(entry["modified"])[:10], "size": _size(entry), "known as": entry["known_as"]}
+            for entry in entries
+        ]
         output.table([head.upper() for head in heads], [[str(row[head] or "-") for head in heads] for row in rows])
         for part in library.left_over(places):
             output.note(_left(part))
+
+
+def _known_as(model: "Model") -> str | None:
+    from g4local import pins
+
+    pin = pins.of(model.path) if model.kind == "gguf" else None
+    return pin.called if pin else None
 
 
 def _size(entry: dict[str, Json]) -> str:

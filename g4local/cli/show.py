@@ -86,6 +86,7 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
         {
             "model": model.name,
             "path": str(first.path) + (f" and {len(files) - 1} more" if len(files) > 1 else ""),
+            **_origin(first),
             "size": output.human_bytes(_nbytes(files)),
             **what,
             **{
@@ -108,6 +109,14 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
         ("TYPE", "TENSORS", "SIZE"),
         [(name, str(count), output.human_bytes(nbytes)) for name, (count, nbytes) in _types(files).items()],
     )
+
+
+def _origin(file: "Gguf") -> dict[str, str]:
+    """Which file of the hub it is, where that is known."""
+    from g4local import pins
+
+    pin = pins.of(file.path)
+    return {"known as": pin.called, "from": pin.key} if pin else {}
 
 
 def _matrix(file: "Gguf") -> dict[str, str]:
@@ -196,7 +205,18 @@ def _object(model: "Model", files: Sequence["Gguf"]) -> dict[str, Json]:
         "types": {name: {"tensors": count, "bytes": nbytes} for name, (count, nbytes) in _types(files).items()},
         "keys": {name: _json(value) for name, value in first.keys.items()},
         "receipt": dict(receipt.content) if receipt else None,
+        "origin": _origin_object(first),
     }
+
+
+def _origin_object(file: "Gguf") -> Json:
+    from g4local import pins
+
+    pin = pins.of(file.path)
+    if pin is None:
+        return None
+    where: dict[str, Json] = {"repo": pin.repo, "file": pin.path, "commit": pin.commit or None, "sha256": pin.digest}
+    return {"known_as": pin.called, **where}
 
 
 def _each(files: Sequence["Gguf"]) -> Iterator[tuple["Gguf", "TensorInfo"]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA = "g4local.verify/1"
 """The name and version of the object that --json prints."""
 
-_AGAINST = {"pull": "as pulled", "receipt": "as in its receipt", "earlier": "as before"}
+_AGAINST = {"pull": "as it came", "receipt": "as in its receipt", "earlier": "as before"}
 
 
 def verify(
