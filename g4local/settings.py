@@ -12,6 +12,12 @@ SNAPSHOT_VARIABLE = "G4LOCAL_SNAPSHOT_BYTES"
 SNAPSHOT_BYTES = 4 << 30
 """What snapshots may take, unless the variable says otherwise."""
 
+SHELL_VARIABLE = "G4LOCAL_SHELL_LIMIT"
+SHELL_SECONDS = 60.0
+"""How long a command of `run_shell` may take, unless the variable or a flag says otherwise."""
+SHELL_LEAST, SHELL_MOST = 1.0, 3600.0
+"""What may be said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:

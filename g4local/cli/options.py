@@ -14,6 +14,7 @@ from g4local.backend.engine import RANGES, DraftKind, KvType
 from g4local.cli import completion
 from g4local.core.units import seconds
 from g4local.opening.request import CONTEXT, Request
+from g4local.settings import SHELL_LEAST, SHELL_MOST, SHELL_SECONDS, SHELL_VARIABLE
 
 Model = Annotated[
     str,
@@ -89,6 +90,26 @@ def _seconds(value: Any) -> float:
     except ValueError:
         raise typer.BadParameter(f"{value!r} is no time such as 30s, 5m, 1h, 0 or forever.") from None
 
+
+def _shell_seconds(value: Any) -> float:
+    """A parser of times that a command may take."""
+    limit = _seconds(value)
+    if not SHELL_LEAST <= limit <= SHELL_MOST:
+        raise typer.BadParameter(f"{value!r} is no time from {SHELL_LEAST:g} second to {SHELL_MOST / 3600:g} hour.")
+    return limit
+
+
+ShellLimit = Annotated[
+    Any,
+    typer.Option(
+        "--shell-limit",
+        metavar="TIME",
+        envvar=SHELL_VARIABLE,
+        parser=_shell_seconds,
+        show_default=False,
+        help=f"How long a command of run_shell may take, {SHELL_SECONDS:g}s without it; an hour at most.",
+    ),
+]
 
 Context = Annotated[
     Any,
@@ -179,6 +200,7 @@ FLAGS: dict[str, Any] = {
     ],
     "mcp": Mcp,
     "mcp_config": McpFile,
+    "shell_limit": ShellLimit,
     "yes": Annotated[
         bool, typer.Option("--yes", "-y", help="Run tools without asking, but those that the rules deny.")
     ],

@@ -141,7 +141,7 @@ class Session:
 
     def _tools(self, argument: str) -> None:
         """show or choose tools: /tools on, /tools off, /tools clock calculate"""
-        known, warnings = available(self._request.folder)
+        known, warnings = available(self._request.folder, self._request.shell_limit)
         known += self._served
         for warning in warnings:
             output.warning(warning)

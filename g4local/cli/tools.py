@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 from threading import Event
@@ -14,19 +15,28 @@ from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
 from g4local.core.errors import Cancelled, G4Error, UsageError
 from g4local.core.messages import Json
-from g4local.settings import paths
+from g4local.settings import SHELL_SECONDS, paths
 from g4local.tools.permissions import Permission
 
 if TYPE_CHECKING:
     from g4local.tools.tool import Tool
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A tool.", autocompletion=completion.tools)]
-Folder = Annotated[
-    Path, typer.Option("--folder", metavar="DIR", help="What the file tools may see.", exists=True, file_okay=False)
-]
-
 _SERVED = "__"
 """In the name of a tool that an MCP server offers, behind the server's; such a name is known only while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Which tools there are, and what holds for them; each field is a flag."""
+
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="DIR", help="What the file tools may see.", exists=True, file_okay=False)
+    ] = Path()
+    mcp: options.Mcp = None
+    mcp_config: options.McpFile = None
+    shell_limit: options.ShellLimit = SHELL_SECONDS
+
 
 tools = typer.Typer(invoke_without_command=True)
 
@@ -35,11 +45,14 @@ tools = typer.Typer(invoke_without_command=True)
 def _listed(context: typer.Context) -> None:
     """List, show, run, allow or deny the tools that models can use."""
     if context.invoked_subcommand is None:
-        ls()
+        with _known(Offer()) as known:
+            _list(known, Path(), None, as_json=False)
 
 
 @tools.command()
+@options.takes(Offer)
 def ls(
+    offer: Offer,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -48,17 +61,14 @@ def ls(
             autocompletion=completion.models,
         ),
     ] = None,
-    folder: Folder = Path(),
-    mcp: options.Mcp = None,
-    mcp_config: options.McpFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List the tools; `--tools` offers all but those that change something, which are named with `--tool`."""
-    with _known(folder, mcp, mcp_config) as known:
-        _list(known, folder, model, as_json)
+    with _known(offer) as known:
+        _list(known, offer.folder, model, as_json=as_json)
 
 
-def _list(known: Mapping[str, "Tool"], folder: Path, model: str | None, as_json: bool) -> None:
+def _list(known: Mapping[str, "Tool"], folder: Path, model: str | None, *, as_json: bool) -> None:
     costs = _costs(model, known) if model is not None else {}
     if as_json:
         listed: list[Json] = [_object(tool, folder, costs.get(tool.name)) for tool in known.values()]
@@ -81,25 +91,26 @@ def _list(known: Mapping[str, "Tool"], folder: Path, model: str | None, as_json:
 
 
 @tools.command()
+@options.takes(Offer)
 def show(
+    offer: Offer,
     name: Name,
-    folder: Folder = Path(),
-    mcp: options.Mcp = None,
-    mcp_config: options.McpFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show what a tool does and takes."""
-    with _known(folder, mcp, mcp_config) as known:
+    with _known(offer) as known:
         tool = _named(name, known)
     if as_json:
         parameters = cast(Json, tool.parameters)
-        output.json_line({"schema": "g4local.tools.show/1", **_object(tool, folder, None), "parameters": parameters})
+        output.json_line(
+            {"schema": "g4local.tools.show/1", **_object(tool, offer.folder, None), "parameters": parameters}
+        )
         return
     output.fields(
         {
             "tool": tool.name,
             "does": tool.description,
-            "may run": _permission(tool, folder),
+            "may run": _permission(tool, offer.folder),
             "changes": "something, so it is offered only where it is named" if tool.changes else "nothing",
             "from": tool.source,
             **_parameters(tool),
@@ -108,12 +119,11 @@ def show(
 
 
 @tools.command()
+@options.takes(Offer)
 def call(
+    offer: Offer,
     name: Name,
     arguments: Annotated[str, typer.Argument(metavar="JSON", help='An object: {"path": "notes.txt"}')] = "{}",
-    folder: Folder = Path(),
-    mcp: options.Mcp = None,
-    mcp_config: options.McpFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Run a tool yourself, as a model would; you are not asked, and rules are for models."""
@@ -122,7 +132,7 @@ def call(
 
     given = ToolCall(name, _arguments(arguments))
     cancel = Event()
-    with interruptible(cancel), _known(folder, mcp, mcp_config, cancel) as known:
+    with interruptible(cancel), _known(offer, cancel) as known:
         result = outcome(given, [_named(name, known)], lambda call: True, cancel)
     if cancel.is_set():
         raise Cancelled(f"{name} was stopped.")
@@ -149,24 +159,23 @@ def set_(
     from g4local.tools import permissions
 
     if _SERVED not in name:
-        with _known(Path()) as known:
+        with _known(Offer()) as known:
             _named(name, known)
     permissions.remember(paths(environ).permissions, name, permission, folder=folder)
     output.line(f"{name}: {permission}" + (f" in {folder.absolute()}" if folder else ""))
 
 
 @contextmanager
-def _known(
-    folder: Path, mcp: list[str] | None = None, file: Path | None = None, cancel: Event | None = None
-) -> Iterator[Mapping[str, "Tool"]]:
+def _known(offer: Offer, cancel: Event | None = None) -> Iterator[Mapping[str, "Tool"]]:
     """The tools that there are, by name, with those of the MCP servers asked for."""
     from g4local.opening.offering import served
     from g4local.tools.registry import available
 
-    local, warnings = available(folder)
+    local, warnings = available(offer.folder, offer.shell_limit)
     for warning in warnings:
         output.warning(warning)
-    with output.Bar() as bar, served(mcp, file, bar.report, cancel or Event(), output.warning) as tools:
+    asked, stop = (offer.mcp, offer.mcp_config), cancel or Event()
+    with output.Bar() as bar, served(*asked, bar.report, stop, output.warning) as tools:
         bar.stop()
         yield {tool.name: tool for tool in (*local, *tools)}
 

@@ -35,7 +35,7 @@ def named(request: Request, warn: Warn) -> tuple[Tool, ...]:
     """Those of them that are no server's."""
     if not (request.tools or request.tool):
         return ()
-    known, warnings = available(request.folder)
+    known, warnings = available(request.folder, request.shell_limit)
     for warning in warnings:
         warn(warning)
     names = {tool.name for tool in known}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from g4local.backend.engine import DraftKind, KvType
+from g4local.settings import SHELL_SECONDS
 
 CONTEXT = 4096
 """Tokens of context where nobody says how many."""
@@ -31,6 +32,8 @@ class Request:
     mcp: list[str] | None = None
     """MCP servers by their names in `mcp_config`."""
     mcp_config: Path | None = None
+    shell_limit: float = SHELL_SECONDS
+    """Seconds that a command may take."""
     yes: bool = False
     """Tools run without being asked for, but those that the rules deny."""
     temperature: float = 1.0

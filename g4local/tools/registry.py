@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from g4local.settings import SHELL_SECONDS
 from g4local.tools import calculator, clock, files, shell
 from g4local.tools.tool import Tool, ToolError, declaration, tool, validate
 
@@ -21,9 +22,12 @@ _NAME = re.compile(r"[\w.-]{1,64}")
 """What a tool may be called, so that its name can't pass for something else in a prompt or on a screen."""
 
 
-def builtin(root: Path) -> tuple[Tool, ...]:
-    """The tools that come with g4local; those for files see nothing but the folder `root`."""
-    return (calculator.calculate, clock.clock, *files.tools(root), shell.shell(root))
+def builtin(root: Path, seconds: float = SHELL_SECONDS) -> tuple[Tool, ...]:
+    """The tools that come with g4local; those for files see nothing but the folder `root`.
+
+    `seconds`: how long a command may take.
+    """
+    return (calculator.calculate, clock.clock, *files.tools(root), shell.shell(root, seconds))
 
 
 def harmless(tools: Iterable[Tool]) -> tuple[Tool, ...]:
@@ -31,9 +35,9 @@ def harmless(tools: Iterable[Tool]) -> tuple[Tool, ...]:
     return tuple(tool for tool in tools if not tool.changes)
 
 
-def available(root: Path) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
-    """All tools, and a warning for each entry point that could not be used."""
-    found = {each.name: each for each in builtin(root)}
+def available(root: Path, seconds: float = SHELL_SECONDS) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
+    """All tools, and a warning for each entry point that could not be used; the parameters are those of `builtin`."""
+    found = {each.name: each for each in builtin(root, seconds)}
     warnings: list[str] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         for offered in _offered(point, warnings):

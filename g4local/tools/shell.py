@@ -1,7 +1,6 @@
 """Running a shell command: bounded in time and output, without a terminal, and without the user's secrets.
 
-It is not held to a folder: a command can do all that its user can. What it starts is ended with it, as long as that
-stays in its process group.
+It is not held to a folder: a command can do all that its user can. What it starts is ended with it (`supervisor`).
 """
 
 import os
@@ -9,16 +8,16 @@ import selectors
 import signal
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import Annotated
 
+from g4local.settings import SHELL_SECONDS
+from g4local.tools.supervisor import KILLING_SECONDS, Lifeline, lifeline, supervised
 from g4local.tools.tool import Tool, ToolError, tool
 
-SECONDS = 60.0
-"""How long a command may take."""
 MOST_TOLD = 16 * 1024
 """Bytes of its output that are told: its beginning and its end."""
 MOST_SAID = 10_000_000
@@ -33,15 +32,21 @@ _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "T
 _SET = {"TERM": "dumb", "NO_COLOR": "1", "PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
 
 
-def shell(root: Path, seconds: float = SECONDS) -> Tool:
-    """The tool that runs commands in the folder `root`."""
+def shell(root: Path, seconds: float = SHELL_SECONDS) -> Tool:
+    """The tool that runs commands in the folder `root`, for so long at most."""
 
     @tool(changes=True)
-    def run_shell(command: Annotated[str, "For sh, in the working folder."], cancel: Event) -> str:
-        """Run a shell command; it has a minute, and no input."""
-        return _ran(command, root, seconds, cancel)
+    def run_shell(
+        command: Annotated[str, "For sh, in the working folder."],
+        cancel: Event,
+        limit: Annotated[int | None, "Seconds after which it is ended, if sooner than that."] = None,
+    ) -> str:
+        """Run a shell command."""
+        if limit is not None and limit < 1:
+            raise ToolError("A limit is at least 1 second.")
+        return _ran(command, root, seconds if limit is None else min(seconds, limit), cancel)
 
-    return run_shell
+    return replace(run_shell, description=f"Run a shell command; it has {seconds:g} seconds, and no input.")
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -51,32 +56,41 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ran(command: str, root: Path, seconds: float, cancel: Event) -> str:
+    with lifeline() as line:
+        process = _started(command, root, line)
+        assert process.stdout is not None
+        with process.stdout as pipe:
+            said = _Said(pipe.fileno())
+            try:
+                why = _watched(process, said, seconds, cancel)
+            finally:
+                line.cut()
+                _await(process)
+            said.take_rest()
+    if cancel.is_set():
+        raise ToolError("stopped by the user")
+    told = (said.text.rstrip("\n"), why or _ending(process.returncode))
+    return "\n".join(part for part in told if part) or "[no output]"
+
+
+def _started(command: str, root: Path, line: Lifeline) -> "subprocess.Popen[bytes]":
     try:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", command],
+            supervised(["/bin/sh", "-c", command], line.given),
             cwd=root,
             env=environment(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[line.given],
         )
     except OSError as error:
         raise ToolError(f"The command can't be run: {error.strerror}.") from error
     except ValueError as error:
         raise ToolError("The command can't be run: it holds a NUL.") from error
-    assert process.stdout is not None
-    with process.stdout as pipe:
-        said = _Said(pipe.fileno())
-        try:
-            why = _watched(process, said, seconds, cancel)
-        finally:
-            _end(process)
-        said.take_rest()
-    if cancel.is_set():
-        raise ToolError("stopped by the user")
-    told = (said.text.rstrip("\n"), why or _ending(process.returncode))
-    return "\n".join(part for part in told if part) or "[no output]"
+    line.pass_on()
+    return process
 
 
 def _watched(process: subprocess.Popen[bytes], said: "_Said", seconds: float, cancel: Event) -> str:
@@ -91,11 +105,13 @@ def _watched(process: subprocess.Popen[bytes], said: "_Said", seconds: float, ca
     return ""
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the command's process group."""
-    with suppress(ProcessLookupError, PermissionError):  # nothing is left, or only what another user's rights keep
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _await(process: subprocess.Popen[bytes]) -> None:
+    """Wait until all is killed that the command started."""
+    try:
+        process.wait(2 * KILLING_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _ending(code: int) -> str:
@@ -120,7 +136,7 @@ class _Said:
         with selectors.DefaultSelector() as selector:
             if self._open:
                 selector.register(self._pipe, selectors.EVENT_READ)
-            if selector.select(_MOMENT):
+            if selector.select(_MOMENT if self._open else _MOMENT / 10):  # what says no more ends soon
                 self._read()
 
     def take_rest(self) -> None:

@@ -100,6 +100,20 @@ def test_nonsense_is_one_sentence_and_a_hint(g4local: Run, arguments: tuple[str,
     assert [line.split(":")[0] for line in finished.stderr.splitlines()] == ["error", "hint"], finished.stderr
 
 
+def test_how_long_a_command_may_take_is_said_by_a_flag(
+    g4local: Run, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = g4local("tools", "call", "run_shell", '{"command": "sleep 1000"}', "--shell-limit", "1.5s")
+    assert ended.stdout == "[ended: it took more than 1.5 seconds]\n"
+    for limit in ("0", "999ms", "forever", "61m", "soon"):
+        assert g4local("tools", "show", "run_shell", "--shell-limit", limit).returncode == 2
+    monkeypatch.setitem(environment, "G4LOCAL_SHELL_LIMIT", "5m")
+    assert "300 seconds" in g4local("tools", "show", "run_shell").stdout
+    assert "1 second " not in g4local("tools", "ls").stdout
+    [tool] = named(Request("demo", tool=["run_shell"], shell_limit=7.0), print)
+    assert "7 seconds" in tool.description
+
+
 def test_a_rule_is_set_and_told(g4local: Run, tmp_path: Path) -> None:
     assert g4local("tools", "set", "clock", "deny").stdout == "clock: deny\n"
     assert (

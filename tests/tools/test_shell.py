@@ -1,34 +1,57 @@
 """Shell commands as real processes: bounded, without secrets, and gone when they are over."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
 
 import pytest
 
+from g4local.core.messages import Json
 from g4local.tools import shell
 from g4local.tools.tool import ToolError
 
 LONG = 300.0
+LEAVE = """
+import os, sys
+name = sys.argv[-1]
+if sys.argv[1] == "daemon" and (os.fork() or os.setsid() or os.fork()):
+    os._exit(0)
+if sys.argv[1] == "daemon":
+    os.closerange(0, 100)
+else:
+    os.setsid()
+with open(name, "w") as file:
+    file.write(f"{os.getpid()}\\n")
+os.execvp("sleep", ["sleep", "1000"])
+"""
+"""A program that gets out of its process group, and perhaps away from its parent."""
+
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who was orphaned where")
 
 
 def ran(root: Path, command: str, seconds: float = LONG, cancel: Event | None = None) -> str:
     return str(shell.shell(root, seconds).run({"command": command}, cancel or Event()))
 
 
+def ended(pid: int) -> bool:
+    """Whether a process is over."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def gone(pid: int) -> bool:
-    """Whether a process is over, after as long as that takes a busy machine."""
+    """Whether it is, after as long as that takes a busy machine."""
     end = monotonic() + 60
-    while monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
+    while not ended(pid) and monotonic() < end:
         sleep(0.01)
-    return False
+    return ended(pid)
 
 
 def written_pid(file: Path) -> int:
@@ -101,11 +124,48 @@ def test_what_is_left_in_the_background_neither_keeps_it_nor_stays(tmp_path: Pat
     assert gone(written_pid(tmp_path / "pid"))
 
 
-def test_a_process_that_leaves_the_group_and_holds_the_output_keeps_nobody(tmp_path: Path) -> None:
-    leave = "import os; os.setsid(); open('pid', 'w').write(f'{os.getpid()}\\n'); os.execvp('sleep', ['sleep', '1000'])"
-    said = ran(tmp_path, f'python3 -c "{leave}" & while ! test -s pid; do sleep 0.01; done; echo done')
-    assert said == "done"
-    os.kill(written_pid(tmp_path / "pid"), 9)
+@only_linux
+def test_what_leaves_the_group_does_not_stay_either(tmp_path: Path) -> None:
+    """One holds the output in a session of its own; a daemon has left it, and its parent, too."""
+    (tmp_path / "leave.py").write_text(LEAVE)
+    wait = "while ! test -s held; do sleep 0.01; done; while ! test -s daemon; do sleep 0.01; done"
+    assert ran(tmp_path, f"python3 leave.py held & python3 leave.py daemon; {wait}; echo done") == "done"
+    assert gone(written_pid(tmp_path / "held")) and gone(written_pid(tmp_path / "daemon"))
+
+
+@only_linux
+def test_a_crowd_that_leaves_the_group_is_found(tmp_path: Path) -> None:
+    (tmp_path / "leave.py").write_text(LEAVE)
+    many = "for n in $(seq 20); do python3 leave.py daemon $n; done"
+    wait = "for n in $(seq 20); do while ! test -s $n; do sleep 0.01; done; done"
+    assert ran(tmp_path, f"{many}; {wait}") == "[no output]"
+    assert all(gone(written_pid(tmp_path / str(number))) for number in range(1, 21))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_command_ends_with_the_program_however_that_ends(tmp_path: Path, number: int) -> None:
+    (tmp_path / "leave.py").write_text(LEAVE)
+    begin = "echo $$ > shell; trap '' TERM INT HUP; (sleep 1000 & echo $! > child)"
+    command = f"{begin}; python3 leave.py daemon; sleep 1000"
+    arguments = ["tools", "call", "run_shell", json.dumps({"command": command}), "--folder", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-m", "g4local", *arguments], env=environment) as program:
+        names = ("shell", "child", "daemon") if sys.platform == "linux" else ("shell", "child")
+        pids = [written_pid(tmp_path / name) for name in names]
+        assert not any(ended(pid) for pid in pids)
+        program.send_signal(number)
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_shorter_limit_may_be_asked_for_and_a_longer_one_is_none(tmp_path: Path) -> None:
+    tool = shell.shell(tmp_path, 1.5)
+    assert "1.5 seconds" in tool.description
+    for limit, told in ((1, "1"), (1000, "1.5")):
+        arguments: dict[str, Json] = {"command": "sleep 1000", "limit": limit}
+        assert tool.run(arguments, Event()) == f"[ended: it took more than {told} seconds]"
+    assert tool.run({"command": "echo x", "limit": None}, Event()) == "x"
+    with pytest.raises(ToolError, match="at least"):
+        tool.run({"command": "true", "limit": 0}, Event())
 
 
 def test_a_long_output_is_cut_in_the_middle(tmp_path: Path) -> None:

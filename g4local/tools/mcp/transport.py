@@ -5,7 +5,6 @@ server prints on stderr is kept in part, for the sentence that says why it can't
 """
 
 import os
-import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import cast
@@ -20,6 +19,7 @@ from mcp_types import jsonrpc_message_adapter
 
 from g4local.tools.mcp.config import Address, Program, Server
 from g4local.tools.shell import environment
+from g4local.tools.supervisor import KILLING_SECONDS, Lifeline, lifeline, supervised
 
 MOST_BYTES = 8 << 20
 """That a server may send for each message that it gets."""
@@ -64,9 +64,21 @@ async def opened(server: Server, talk: Talk) -> AsyncGenerator[Streams, None]:
 
 @asynccontextmanager
 async def _program(server: Program, talk: Talk) -> AsyncGenerator[Streams, None]:
-    process = await anyio.open_process(
-        server.command, env={**environment(os.environ), **server.env}, cwd=server.folder, start_new_session=True
-    )
+    with lifeline() as line:
+        process = await anyio.open_process(
+            supervised(server.command, line.given),
+            env={**environment(os.environ), **server.env},
+            cwd=server.folder,
+            start_new_session=True,
+            pass_fds=[line.given],
+        )
+        line.pass_on()
+        async with _streams(process, line, talk) as streams:
+            yield streams
+
+
+@asynccontextmanager
+async def _streams(process: Process, line: Lifeline, talk: Talk) -> AsyncGenerator[Streams, None]:
     assert process.stdin and process.stdout and process.stderr
     heard, incoming = anyio.create_memory_object_stream[Incoming](0)
     outgoing, said = anyio.create_memory_object_stream[SessionMessage](0)
@@ -78,7 +90,7 @@ async def _program(server: Program, talk: Talk) -> AsyncGenerator[Streams, None]
             yield incoming, outgoing
         finally:
             with anyio.CancelScope(shield=True):
-                await _end(process, 0.0 if talk.flooded else LEAVE_SECONDS)
+                await _end(process, line, 0.0 if talk.flooded else LEAVE_SECONDS)
             tasks.cancel_scope.cancel()
             for stream in (incoming, outgoing, heard, said):
                 stream.close()
@@ -123,17 +135,17 @@ async def _overhear(stderr: ByteReceiveStream, talk: Talk) -> None:
             talk.printed = (talk.printed + chunk)[-_TAIL:]
 
 
-async def _end(process: Process, patience: float) -> None:
+async def _end(process: Process, line: Lifeline, patience: float) -> None:
     """Let a server end, then make it, with all that it started."""
     assert process.stdin
     with suppress(*_GONE):
         await process.stdin.aclose()
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with anyio.move_on_after(patience):
+    for make_it in (process.terminate, line.cut, process.kill):
+        with anyio.move_on_after(KILLING_SECONDS if make_it == process.kill else patience):
             while process.returncode is None:
                 await anyio.sleep(_MOMENT)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number if process.returncode is None else signal.SIGKILL)
+        if process.returncode is None:
+            make_it()
     with anyio.move_on_after(LEAVE_SECONDS), suppress(*_GONE):
         await process.aclose()
 

@@ -209,6 +209,27 @@ def test_a_server_that_does_not_want_to_end_is_ended_with_what_it_started(tmp_pa
     assert len(pids) == 2 and all(gone(pid) for pid in pids)
 
 
+KILLED = """
+import os, signal, sys
+from threading import Event
+from g4local.tools.mcp.connection import connected
+from g4local.tools.mcp.config import Program
+with connected([Program("evil", tuple(sys.argv[1:]), {"PYTHONPATH": os.environ["PYTHONPATH"]})], Event()):
+    print("connected", flush=True)
+    signal.pause()
+"""
+
+
+def test_a_server_ends_with_a_program_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.hostile_server", "stays", str(tmp_path / "pids")]
+    environment = {**os.environ, **ENVIRONMENT}
+    with subprocess.Popen([sys.executable, "-c", KILLED, *command], env=environment, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None and program.stdout.readline() == b"connected\n"
+        program.kill()
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert len(pids) == 2 and all(gone(pid) for pid in pids)
+
+
 def gone(pid: int) -> bool:
     """Whether a process is over, after as long as that takes a busy machine."""
     end = monotonic() + 60
