@@ -10,29 +10,8 @@ from typing import Annotated
 import typer
 
 from g4local import __version__
-from g4local.cli import manual, output, shells
-from g4local.cli.bench import bench
-from g4local.cli.chat import chat
-from g4local.cli.convert import convert
-from g4local.cli.doctor import doctor
-from g4local.cli.du import du
-from g4local.cli.fit import fit
+from g4local.cli import coercion, manual, output, shells
 from g4local.cli.group import Group
-from g4local.cli.importing import import_
-from g4local.cli.measure import compare, imatrix
-from g4local.cli.models import ls
-from g4local.cli.packing import pack, unpack
-from g4local.cli.prompt import prompt
-from g4local.cli.pull import pull
-from g4local.cli.quantize import quantize
-from g4local.cli.quants import quants
-from g4local.cli.removal import prune, rm
-from g4local.cli.run import run
-from g4local.cli.schema import schema
-from g4local.cli.sessions import sessions
-from g4local.cli.show import show
-from g4local.cli.tools import tools
-from g4local.cli.verify import verify
 from g4local.core import offline
 from g4local.core.errors import Cancelled, G4Error
 
@@ -46,15 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, pull, fit, convert, quantize, quants, imatrix, compare, bench, ls, show, doctor, prompt):
-    app.command()(command)
-app.command("import")(import_)
-for command in (rm, prune, verify, pack, unpack, du, schema):
-    app.command()(command)
-for name, group in (("sessions", sessions), ("tools", tools)):
-    manual.furnish(group, name)
-    app.add_typer(group, name=name, epilog=manual.epilog(name))
-manual.furnish(app)
 
 
 def main() -> None:
@@ -63,6 +33,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     shells.prepare()
+    coercion.prepare()
     try:
         app()
     except G4Error as error:

@@ -57,6 +57,7 @@ def mcp_servers(incomplete: str) -> list[str]:
 
 def sessions(incomplete: str) -> list[tuple[str, str]]:
     """Ids of sessions, the newest first, with their titles; none where the store can't be used."""
+    from g4local.cli.output import in_one_line
     from g4local.core.errors import StoreError
     from g4local.settings import paths
     from g4local.store.store import Store
@@ -65,7 +66,7 @@ def sessions(incomplete: str) -> list[tuple[str, str]]:
     if not path.exists():
         return []
     with suppress(StoreError), Store(path) as store:
-        return [(each.id, _plain(each.title)) for each in store.sessions() if each.id.startswith(incomplete)]
+        return [(each.id, in_one_line(each.title)) for each in store.sessions() if each.id.startswith(incomplete)]
     return []
 
 
@@ -74,13 +75,6 @@ def schemas(incomplete: str) -> list[str]:
     from g4local.schemas import names
 
     return _beginning(incomplete, names())
-
-
-def _plain(title: str) -> str:
-    """A title without control characters, and without brackets, which Typer would take for markup."""
-    from g4local.cli.output import in_one_line
-
-    return in_one_line(title).translate({ord("["): "(", ord("]"): ")"})
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

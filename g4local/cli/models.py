@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4local.cli import options, output
-from g4local.cli.remote import ls_remote
 from g4local.cli.show import recipe_of
 from g4local.core.errors import UnusableFile
 from g4local.core.messages import Json
@@ -29,11 +28,13 @@ def ls(
     ] = False,
 ) -> None:
     """List the models that have a name here."""
-    from g4local import library
-
     if remote:
+        from g4local.cli.remote import ls_remote
+
         ls_remote(as_json=as_json, quiet=quiet)
         return
+
+    from g4local import library
 
     places = paths(environ)
     models = library.listed(places)

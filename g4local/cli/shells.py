@@ -1,6 +1,7 @@
 """How bash asks what Tab offers; the other shells ask as Typer has them ask."""
 
-from typer import _completion_shared as typers
+from typer import _completion_classes as answers
+from typer import _completion_shared as scripts
 
 _BASH = r"""
 %(complete_func)s() {
@@ -26,8 +27,10 @@ the last colon is replaced. What is offered is quoted as it has to be typed, and
 
 
 def prepare() -> None:
-    """Let `--install-completion` and `--show-completion` give bash this script instead of Typer's.
+    """Let `--install-completion` and `--show-completion` give bash this script instead of Typer's, and help be text.
 
-    Typer's takes a word apart at colons, and offers names with spaces unquoted.
+    Typer's takes a word apart at colons, and offers names with spaces unquoted. It would import rich to take markup out
+    of help, where there is none.
     """
-    typers._completion_scripts["bash"] = _BASH
+    scripts._completion_scripts["bash"] = _BASH
+    answers._sanitize_help_text = lambda text: text

@@ -5,21 +5,10 @@ import shlex
 from typing import Any
 
 import pytest
-from typer.core import TyperGroup
-from typer.main import get_command
 
-from g4local.cli import app, manual
-
-
-def commands() -> dict[str, Any]:
-    """Each command by its name, as it is typed."""
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    found = dict[str, Any](group.commands)
-    for name, each in group.commands.items():
-        if isinstance(each, TyperGroup):
-            found |= {f"{name} {below}": command for below, command in each.commands.items()}
-    return found
+from g4local.cli import manual
+from g4local.cli.commands import COMMANDS
+from tests.commands import commands
 
 
 def context(name: str) -> Any:
@@ -32,6 +21,12 @@ def told(name: str) -> str:
 
 def test_every_command_has_examples() -> None:
     assert set(manual.EXAMPLES) == set(commands())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_of_a_command_what_it_says_itself(name: str) -> None:
+    _, summary = COMMANDS[name]
+    assert commands()[name].get_short_help_str(limit=len(summary)) == summary
 
 
 @pytest.mark.parametrize("name", manual.EXAMPLES)

@@ -8,15 +8,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.core import TyperGroup
-from typer.main import get_command
 
-from g4local.cli import app
 from g4local.core.messages import Message
 from g4local.store.store import Store
+from tests.commands import commands
 from tests.outputs import checked
 
 ROOT = Path(__file__).parents[2]
@@ -50,11 +47,9 @@ def test_there_are_some() -> None:
 
 @pytest.mark.parametrize("line", LINES)
 def test_each_names_a_command_and_flags_that_there_are(line: str) -> None:
-    command: Any = get_command(app)
-    rest = words(line)
-    while isinstance(command, TyperGroup):
-        name, *rest = rest
-        command = command.commands[name]
+    said = words(line)
+    name = next(name for name in (" ".join(said[:2]), said[0]) if name in commands())
+    command, rest = commands()[name], said[len(name.split()) :]
     context = command.make_context(name, [], resilient_parsing=True)
     values, left, _ = command.make_parser(context).parse_args(list(rest))
     assert left == []

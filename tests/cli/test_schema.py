@@ -2,34 +2,22 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from typer.core import TyperGroup
-from typer.main import get_command
 
 from g4local import schemas
-from g4local.cli import app
 from g4local.cli.schema import PRINTED_BY
 from tests.cli.conftest import Run
+from tests.commands import commands
 from tests.outputs import checked
 
 ROOT = Path(__file__).parents[2]
 _FLAGS = {"--json", "--stream-json"}
 _FILES = {"g4local.pulled/1", "g4local.pack/1"}
 """Formats of files that no command prints."""
-
-
-def commands(group: Any = None, before: str = "") -> Iterator[tuple[str, set[str]]]:
-    """Each command by its words, with its flags."""
-    for name, command in (group or get_command(app)).commands.items():
-        if isinstance(command, TyperGroup):
-            yield from commands(command, f"{before}{name} ")
-        else:
-            yield f"{before}{name}", {flag for each in command.params for flag in each.opts}
 
 
 @pytest.mark.parametrize("name", schemas.names())
@@ -43,7 +31,11 @@ def test_a_schema_is_one_and_names_itself(name: str) -> None:
 def test_every_flag_for_scripts_has_a_schema_and_the_other_way_round() -> None:
     """Words of flags that choose what is printed (`ls --remote --json`) stand between."""
     printed = {command for name in schemas.names() for command in schemas.schema(name)[PRINTED_BY]}
-    flags = dict(commands())
+    flags = {
+        name: {flag for each in command.params for flag in each.opts}
+        for name, command in commands().items()
+        if not isinstance(command, TyperGroup)
+    }
     for command, known in flags.items():
         for flag in _FLAGS & known:
             assert f"{command} {flag}" in printed

@@ -126,4 +126,4 @@ def test_a_title_is_no_markup_and_one_line(bash: Bash) -> None:
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     [line] = done.stdout.splitlines()
-    assert line.partition("\t")[2] == "(/red) x y (b)"
+    assert line.partition("\t")[2] == "[/red] x y [b]"
