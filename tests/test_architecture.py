@@ -1,5 +1,6 @@
 """The rules that the tree itself must keep."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -7,13 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from g4local.cli.commands import COMMANDS
+from tests.conftest import Tiny
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
     for folder in ("g4local", "converters", "tui", "tests", "demo", "bench")
     for path in (ROOT / folder).rglob("*.py")
 )
-HEAVY = ("llama_cpp", "numpy", "textual", "huggingface_hub", "jsonschema", "llguidance", "mcp", "anyio")
+HEAVY = (
+    *("llama_cpp", "numpy", "textual", "rich.console", "huggingface_hub", "httpx2", "jsonschema"),
+    *("llguidance", "mcp", "anyio", "pydantic"),
+)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -21,18 +28,66 @@ def test_no_file_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["run", "--help"], ["ls", "--json"]])
-def test_a_light_command_loads_no_heavy_package(arguments: list[str]) -> None:
+def loaded(arguments: list[str], **environment: str) -> set[str]:
+    """What the program has imported when it has come to its end, which is a good one."""
     program = (
-        "import sys; from g4local.cli import main\n"
+        "import sys; sys.argv[0] = 'g4local'; from g4local.__main__ import main\n"
         "try: main()\n"
-        "except SystemExit as end: code = end.code\n"
-        f"print('LOADED', [name for name in {HEAVY} if name in sys.modules], code or 0)"
+        "except SystemExit as end: code = end.code or 0\n"
+        "print('\\nLOADED', code, *sys.modules)"
     )
     child = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-    assert child.stdout.splitlines()[-1] == "LOADED [] 0", child.stderr
+    _, code, *modules = child.stdout.splitlines()[-1].split()
+    assert code == "0", child.stderr
+    return set(modules)
+
+
+def commands_of(modules: set[str]) -> set[str]:
+    """Which of the modules are commands."""
+    return {each for each, _, _ in (place.partition(":") for place, _ in COMMANDS.values())} & {
+        module.removeprefix("g4local.cli.") for module in modules
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "its"),
+    [
+        ("--version", set()),
+        ("--help", set()),
+        ("ls --help", {"models", "show"}),
+        ("run --help", {"run"}),
+        ("ls --json", {"models", "show"}),
+        ("du", {"du"}),
+        ("sessions ls", {"sessions"}),
+        ("tools ls", {"tools"}),
+        ("schema ls", {"schema"}),
+    ],
+)
+def test_a_light_command_loads_no_heavy_package_and_no_other_command(words: str, its: set[str]) -> None:
+    modules = loaded(words.split())
+    assert not modules & {*HEAVY}
+    assert commands_of(modules) == its
+
+
+def test_nor_does_show(tiny: Tiny) -> None:
+    modules = loaded(["show", str(tiny("dense"))])
+    assert not modules & {*HEAVY} and commands_of(modules) == {"show"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "its"), [("", set()), ("show de", {"show"}), ("tools ls --", {"tools"}), ("sessions sh", {"sessions"})]
+)
+def test_nor_does_tab(typed: str, its: set[str]) -> None:
+    asked = {"_G4LOCAL_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    modules = loaded([], **asked, _TYPER_COMPLETE_ARGS=f"g4local {typed}")
+    assert not modules & {*HEAVY} and commands_of(modules) == its
 
 
 def test_the_parent_of_the_engine_loads_neither_llama_cpp_nor_numpy() -> None:

@@ -24,6 +24,7 @@ class _Sparing(_coercion.RuntimeParam):
 
     def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
         is_default = ctx.get_parameter_source(param.name) is ParameterSource.DEFAULT
-        if is_default or (self.annotation is str and not self.parameter_info.parser and isinstance(value, str)):
+        is_text = self.annotation in (str, list[str]) and self.parameter_info.parser is None
+        if is_default or is_text:
             return value
         return _coercion.build_runtime_param(self.descriptor).coerce(value, param, ctx)
