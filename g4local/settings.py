@@ -42,6 +42,12 @@ class Paths:
     mcp: Path
     """Which MCP servers there are: a file that other programs use, too."""
 
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """Folders that hold nothing but g4local's, and files that may be links: file tools write none of it."""
+        folders = (self.sessions.parent, self.permissions.parent, self.cache, self.logs)
+        return (*folders, self.sessions, self.permissions, self.mcp)
+
 
 def paths(environ: Mapping[str, str]) -> Paths:
     """The places for this user, from the environment given."""

@@ -13,8 +13,9 @@ from g4local.cli.space import Space
 from g4local.cli.turns import Screen, follow, print_stats
 from g4local.core import events
 from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools, UsageError
+from g4local.opening import offering
 from g4local.opening.request import Request
-from g4local.tools.registry import available, harmless
+from g4local.tools.registry import harmless
 
 _MOST_TOKENS = 2**31 - 1
 _COUNTS = ("max_tokens", "think_budget")
@@ -141,7 +142,7 @@ class Session:
 
     def _tools(self, argument: str) -> None:
         """show or choose tools: /tools on, /tools off, /tools clock calculate"""
-        known, warnings = available(self._request.folder, self._request.shell_limit)
+        known, warnings = offering.local(self._request)
         known += self._served
         for warning in warnings:
             output.warning(warning)

@@ -171,7 +171,7 @@ def _known(offer: Offer, cancel: Event | None = None) -> Iterator[Mapping[str, "
     from g4local.opening.offering import served
     from g4local.tools.registry import available
 
-    local, warnings = available(offer.folder, offer.shell_limit)
+    local, warnings = available(offer.folder, offer.shell_limit, [offer.mcp_config] if offer.mcp_config else ())
     for warning in warnings:
         output.warning(warning)
     asked, stop = (offer.mcp, offer.mcp_config), cancel or Event()

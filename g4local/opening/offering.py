@@ -25,17 +25,22 @@ def offered(request: Request, report: Report, cancel: Event, warn: Warn) -> Iter
     UsageError for a tool or a server that there is not, NetworkError offline for one that is spoken to over HTTP; a
     server that can't be used is a warning.
     """
-    local = named(request, warn)
+    ours = named(request, warn)
     with served(request.mcp, request.mcp_config, report, cancel, warn) as tools:
         rules = permissions.read(paths(environ).permissions)
-        yield (*local, *(tool for tool in tools if rules.permission(tool.name, request.folder) != "deny"))
+        yield (*ours, *(tool for tool in tools if rules.permission(tool.name, request.folder) != "deny"))
+
+
+def local(request: Request) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
+    """All tools that are no server's, and a warning for each package whose tools can't be used."""
+    return available(request.folder, request.shell_limit, [request.mcp_config] if request.mcp_config else ())
 
 
 def named(request: Request, warn: Warn) -> tuple[Tool, ...]:
     """Those of them that are no server's."""
     if not (request.tools or request.tool):
         return ()
-    known, warnings = available(request.folder, request.shell_limit)
+    known, warnings = local(request)
     for warning in warnings:
         warn(warning)
     names = {tool.name for tool in known}

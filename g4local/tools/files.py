@@ -2,6 +2,7 @@
 
 import codecs
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +18,8 @@ MOST_NAMES = 200
 """Of a folder that is listed."""
 
 
-def tools(root: Path) -> tuple[Tool, ...]:
-    """The tools for the files below `root`."""
+def tools(root: Path, kept: Sequence[Path] = ()) -> tuple[Tool, ...]:
+    """The tools for the files below `root`; none writes what is `kept`."""
 
     @tool
     def list_files(
@@ -38,7 +39,7 @@ def tools(root: Path) -> tuple[Tool, ...]:
         text: Annotated[str, "All that the file is to hold."],
     ) -> str:
         """Write a text file, in place of what it was."""
-        return _written(root, path, text)
+        return _written(root, path, text, kept)
 
     @tool(changes=True)
     def edit_file(
@@ -47,7 +48,8 @@ def tools(root: Path) -> tuple[Tool, ...]:
         new: Annotated[str, "What takes its place."],
     ) -> str:
         """Replace a piece of a text file."""
-        return _edited(root, path, old, new)
+        with jail.place(root, path, kept=kept) as (folder, name):
+            return _edited(folder, name, path, _bytes(old), _bytes(new))
 
     return list_files, read_file, found(root), write_file, edit_file
 
@@ -71,33 +73,31 @@ def _contents(root: Path, path: str) -> str:
     return f"{text}\n[cut: the first {MOST_BYTES:,} of {size:,} bytes]" if cut else text
 
 
-def _written(root: Path, path: str, text: str) -> str:
+def _written(root: Path, path: str, text: str, kept: Sequence[Path]) -> str:
     data = _bytes(text)
-    with jail.place(root, path, make=True) as (folder, name):
+    with jail.place(root, path, make=True, kept=kept) as (folder, name):
         jail.replace(folder, name, data)
     return f"{path}: {len(data):,} bytes written"
 
 
-def _edited(root: Path, path: str, old: str, new: str) -> str:
-    before, after = _bytes(old), _bytes(new)
+def _edited(folder: int, name: str, path: str, before: bytes, after: bytes) -> str:
     if not before:
         raise ToolError("There is no text that is to be replaced.")
-    with jail.place(root, path) as (folder, name):
-        descriptor = jail.open_at(folder, name, jail.FILE)
-        try:
-            read = os.fstat(descriptor)
-            data = _read(descriptor, MOST_EDITED + 1)
-        finally:
-            os.close(descriptor)
-        if len(data) > MOST_EDITED:
-            raise ToolError(f"{path!r} is too large a file to be edited.")
-        _text(data, path)
-        start = data.find(before)
-        if start < 0:
-            raise ToolError(f"{path!r} does not hold that text; it must be given exactly, blanks and lines included.")
-        if data.find(before, start + 1) >= 0:
-            raise ToolError(f"{path!r} holds that text more than once; give more of what is around it.")
-        jail.replace(folder, name, data[:start] + after + data[start + len(before) :], read)
+    descriptor = jail.open_at(folder, name, jail.FILE)
+    try:
+        read = os.fstat(descriptor)
+        data = _read(descriptor, MOST_EDITED + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > MOST_EDITED:
+        raise ToolError(f"{path!r} is too large a file to be edited.")
+    _text(data, path)
+    start = data.find(before)
+    if start < 0:
+        raise ToolError(f"{path!r} does not hold that text; it must be given exactly, blanks and lines included.")
+    if data.find(before, start + 1) >= 0:
+        raise ToolError(f"{path!r} holds that text more than once; give more of what is around it.")
+    jail.replace(folder, name, data[:start] + after + data[start + len(before) :], read)
     line = data.count(b"\n", 0, start) + 1
     return f"{path}: line {line} changed"
 

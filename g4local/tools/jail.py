@@ -2,13 +2,15 @@
 
 A path is resolved first, so a symbolic link that stays inside works. It is then opened one component after another,
 each relative to the folder opened before and none of them a link: what is swapped in between is refused, not followed.
-A file is written beside its place and renamed, so that what else is linked to the old one stays as it is.
+A file is written beside its place and renamed, so that what else is linked to the old one stays as it is. Where the
+folder holds what is not to be written all the same (`kept`), that is known by its name and by what it is.
 """
 
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,20 +37,58 @@ def opened(root: Path, path: str, flags: int) -> Iterator[int]:
 
 
 @contextmanager
-def place(root: Path, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+def place(root: Path, path: str, *, make: bool = False, kept: Sequence[Path] = ()) -> Iterator[tuple[int, str]]:
     """A descriptor of the folder that a file below `root` lies or will lie in, and the file's name there.
 
-    `make`: folders that are missing are made. ToolError where no file can be.
+    `make`: folders that are missing are made. `kept`: files and folders that are not to be written. ToolError where no
+    file can be.
     """
     with _told(path):
         parts = _inside(root, path)
         if not parts:
             raise IsADirectoryError
+        if _is_named(Path(os.path.realpath(root), *parts), kept):
+            raise _refusal(path)
         descriptor = _walked(root, parts[:-1], FOLDER, make=make)
         try:
+            if _lies_in(descriptor, kept):
+                raise _refusal(path)
             yield descriptor, parts[-1]
         finally:
             os.close(descriptor)
+
+
+def _is_named(target: Path, kept: Sequence[Path]) -> bool:
+    """Whether a path leads to one of these or below, be it there yet or not, on systems that ignore case, too."""
+    parts = _folded(str(target))
+    return any(parts[: len(each)] == each for each in map(_folded, map(os.path.realpath, kept)))
+
+
+def _folded(path: str) -> tuple[str, ...]:
+    return Path(unicodedata.normalize("NFKC", path).casefold()).parts
+
+
+def _lies_in(folder: int, kept: Sequence[Path]) -> bool:
+    """Whether an open folder is one of these, or below, whatever it is called."""
+    forbidden = set()
+    for each in kept:
+        with suppress(OSError):
+            forbidden.add(_number(each.stat()))
+    above, before, here = ".", None, _number(os.fstat(folder))
+    while here not in forbidden:
+        if here == before:
+            return False
+        above += "/.."
+        before, here = here, _number(os.stat(above, dir_fd=folder))
+    return True
+
+
+def _number(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _refusal(path: str) -> ToolError:
+    return ToolError(f"{path!r} is g4local's own, and is not to be written.")
 
 
 def open_at(folder: int, name: str, flags: int) -> int:

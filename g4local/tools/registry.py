@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
+from os import environ
 from pathlib import Path
 
-from g4local.settings import SHELL_SECONDS
+from g4local.settings import SHELL_SECONDS, paths
 from g4local.tools import calculator, clock, files, shell
 from g4local.tools.tool import Tool, ToolError, declaration, tool, validate
 
@@ -22,12 +23,13 @@ _NAME = re.compile(r"[\w.-]{1,64}")
 """What a tool may be called, so that its name can't pass for something else in a prompt or on a screen."""
 
 
-def builtin(root: Path, seconds: float = SHELL_SECONDS) -> tuple[Tool, ...]:
+def builtin(root: Path, seconds: float = SHELL_SECONDS, kept: Iterable[Path] = ()) -> tuple[Tool, ...]:
     """The tools that come with g4local; those for files see nothing but the folder `root`.
 
-    `seconds`: how long a command may take.
+    `seconds`: how long a command may take. `kept`: what none of those writes, beside all that is g4local's own.
     """
-    return (calculator.calculate, clock.clock, *files.tools(root), shell.shell(root, seconds))
+    own = (*paths(environ).own, *kept)
+    return (calculator.calculate, clock.clock, *files.tools(root, own), shell.shell(root, seconds))
 
 
 def harmless(tools: Iterable[Tool]) -> tuple[Tool, ...]:
@@ -35,9 +37,11 @@ def harmless(tools: Iterable[Tool]) -> tuple[Tool, ...]:
     return tuple(tool for tool in tools if not tool.changes)
 
 
-def available(root: Path, seconds: float = SHELL_SECONDS) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
+def available(
+    root: Path, seconds: float = SHELL_SECONDS, kept: Iterable[Path] = ()
+) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
     """All tools, and a warning for each entry point that could not be used; the parameters are those of `builtin`."""
-    found = {each.name: each for each in builtin(root, seconds)}
+    found = {each.name: each for each in builtin(root, seconds, kept)}
     warnings: list[str] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         for offered in _offered(point, warnings):
