@@ -33,6 +33,7 @@ from g4local.core.events import (
 from g4local.core.messages import Message
 from g4local.core.progress import Report
 from g4local.core.prompt import Segment
+from g4local.store.branches import Branch
 from g4local.tools.tool import Tool, declaration
 
 _MOST_EQUAL_CALLS = 3
@@ -158,6 +159,16 @@ class Conversation:
         self.messages[:] = messages
         self._record()
 
+    def branches(self) -> dict[int, Branch]:
+        """The messages that are one of several in their place, by index; none where nothing is kept. StoreError."""
+        return self._recording.branches() if self._recording else {}
+
+    def turn_to(self, index: int, step: int) -> None:
+        """Go over to the branch so many steps beside a message; UsageError where there is none, StoreError."""
+        if self._recording is None:
+            raise UsageError("This conversation is not kept, and so are no branches of it.", "Leave out --no-save.")
+        self.messages[:] = self._recording.turn_to(index, step)
+
     def read_ahead(self) -> None:
         """Let the model read what the next prompt will begin with while nobody asks; it returns at once.
 
@@ -223,7 +234,10 @@ class Conversation:
         """Keep what was said so far, unless it is the question of a turn whose model can't be loaded at all."""
         if self._recording and (turn is None or turn.counts):
             finished = event if isinstance(event, TurnFinished) else None
-            self._recording.keep(self.messages, lambda: _said(self._stream, ended=False), finished)
+            self._recording.keep(self.messages, self._said_so_far, finished)
+
+    def _said_so_far(self) -> list[Message]:
+        return self._stream.messages(ended=False) if self._stream else []
 
     def _turn(self, turn: Turn) -> Generator[Event, None, None]:
         """Rounds of answering calls and asking the model; ContextFull only when nothing was generated."""
@@ -305,7 +319,7 @@ class Conversation:
             rest = stream.finish()
             turn.thought(stream.thought_tokens)
             ended = turn.completion is not None and turn.completion.reason != "cancelled"
-            self.messages += _said(stream, ended=ended)
+            self.messages += stream.messages(ended=ended)
             self._stream = None
         yield from (event for event in rest if not (turn.cancelled and isinstance(event, MalformedCall)))
         if turn.cancelled:
@@ -382,19 +396,3 @@ class Conversation:
         ending = yield from self._ending(info, turn, "")
         assert ending is not None, "only calls keep a turn going"
         yield ending
-
-
-def _said(stream: ReplyStream | None, *, ended: bool) -> list[Message]:
-    """A reply as messages, as far as it came; one that was cut off before its first word is none.
-
-    What was said before a call is a message of its own: in one message with the call, the template would put it
-    behind the results, and end the model's turn there.
-    """
-    if stream is None:
-        return []
-    calls = tuple(stream.calls)
-    if stream.text and calls:
-        return [Message("assistant", stream.text, stream.thought), Message("assistant", tool_calls=calls)]
-    if ended or stream.text or stream.thought or calls:
-        return [Message("assistant", stream.text, stream.thought, calls)]
-    return []

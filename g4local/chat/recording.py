@@ -12,9 +12,10 @@ from time import monotonic
 from g4local.core.errors import StoreError, UsageError
 from g4local.core.events import TurnFinished
 from g4local.core.messages import Json, Message
-from g4local.store import upkeep
+from g4local.store import branches, upkeep
+from g4local.store.branches import Branch
 from g4local.store.store import Store
-from g4local.store.values import Session
+from g4local.store.values import Session, Stored
 
 _DRAFT_SECONDS = 0.5
 """How old the kept part of a reply may become while it is being said."""
@@ -97,6 +98,32 @@ class Recording:
             self.start_anew()
         else:
             self.keep(messages)
+
+    def branches(self) -> dict[int, Branch]:
+        """Where the history is one of several, by the places of its messages; StoreError."""
+        return branches.branches(self._tree(), self._numbers)
+
+    def turn_to(self, index: int, step: int) -> list[Message]:
+        """Go over to the branch so many steps beside this message; its messages.
+
+        UsageError where there is none, StoreError.
+        """
+        end = (
+            branches.end_of_neighbour(self._tree(), self._numbers, index, step) if index < len(self._numbers) else None
+        )
+        if end is None or self.session is None:
+            raise UsageError("There is no other branch.", "An edited question, or one that is asked again, makes one.")
+        store = self._opened()
+        with store.writing():
+            store.move_head(self.session, end)
+        path = store.path_to(end)
+        self._kept = [each.message for each in path]
+        self._numbers = [each.id for each in path]
+        self._turn = None
+        return list(self._kept)
+
+    def _tree(self) -> Sequence[Stored]:
+        return self._opened().tree(self._opened().find(self.session)) if self.session else ()
 
     def complaint(self) -> str:
         """Why nothing more is kept; empty when it is, or when that was told."""

@@ -12,7 +12,7 @@ from typing import Literal
 from g4local.backend.engine import EngineInfo, Piece
 from g4local.chat.toolcalls import parse
 from g4local.core.events import Event, MalformedCall, TextDelta, ThoughtDelta
-from g4local.core.messages import ToolCall
+from g4local.core.messages import Message, ToolCall
 from g4local.core.prompt import Segment, joined
 
 Start = Literal["text", "thought"]
@@ -78,6 +78,19 @@ class ReplyStream:
     def finish(self) -> list[Event]:
         """What the end of the reply brings to light; an unfinished thought stays a thought, a call is malformed."""
         return self._unreadable_call() if self._state == "call" else self._no_channel()
+
+    def messages(self, *, ended: bool) -> list[Message]:
+        """The reply as messages, as far as it came; one that was cut off before its first word is none.
+
+        What was said before a call is a message of its own: in one message with the call, the template would put it
+        behind the results, and end the model's turn there.
+        """
+        calls = tuple(self.calls)
+        if self.text and calls:
+            return [Message("assistant", self.text, self.thought), Message("assistant", tool_calls=calls)]
+        if ended or self.text or self.thought or calls:
+            return [Message("assistant", self.text, self.thought, calls)]
+        return []
 
     def _plain(self, text: str) -> list[Event]:
         match self._state:

@@ -1,7 +1,6 @@
 """The one module that prints: stdout is the answer, stderr is everything else.
 
-Nothing printed is parsed as markup, and what a model or a tool says can't steer the terminal: control characters are
-shown as pictures (U+2400 and following), those that turn the order of letters around as U+FFFD. Colour is only for
+Nothing printed is parsed as markup, and what a model or a tool says can't steer the terminal. Colour is only for
 terminals, and not with NO_COLOR.
 """
 
@@ -17,6 +16,9 @@ from typing import TYPE_CHECKING, Self, TextIO
 from g4local.core import progress as core
 from g4local.core.messages import Json
 from g4local.core.units import human_bytes as human_bytes
+from g4local.core.visible import in_one_line as in_one_line
+from g4local.core.visible import printable as printable
+from g4local.core.visible import shortened as shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -27,13 +29,6 @@ _MOMENT = 0.4
 _WIDE = 70
 """Cells of a line that has room for more than the share that is done and the time that is left."""
 
-_WIDEST = 100
-"""Characters of a line that repeats the beginning of a text."""
-
-_KEPT_CONTROLS = "\n\t"
-_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in _KEPT_CONTROLS}
-_PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
-_PICTURES |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
 _DIM, _RED, _YELLOW, _END = "\x1b[2m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
 
@@ -46,22 +41,6 @@ class OutputLost(Exception):
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def printable(text: str) -> str:
-    """The text with every character made visible that steers a terminal, but newline and tab."""
-    return text.translate(_PICTURES)
-
-
-def in_one_line(text: str) -> str:
-    """The text with every control character made visible: a name out of a file can't pass for another line."""
-    return printable(text).replace("\n", "␊").replace("\t", "␉")
-
-
-def shortened(text: str) -> str:
-    """The beginning of a text on one line, which may be a cell of a table."""
-    words = " ".join(text[: 4 * _WIDEST].split())
-    return words if len(words) <= _WIDEST else f"{words[: _WIDEST - 1]}…"
 
 
 def answer(text: str) -> None:

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from threading import Event
-from typing import Any
 
-from g4local.backend.engine import RANGES
+from g4local.chat import adjusting
 from g4local.chat.conversation import Conversation
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
@@ -16,12 +15,6 @@ from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools, U
 from g4local.opening import offering
 from g4local.opening.request import Request
 from g4local.tools.registry import harmless
-
-_MOST_TOKENS = 2**31 - 1
-_COUNTS = ("max_tokens", "think_budget")
-"""Settings of a conversation that are numbers of tokens."""
-_WHOLE = ("top_k", "seed")
-"""Fields of Sampling that are whole numbers."""
 
 
 class Session:
@@ -120,24 +113,15 @@ class Session:
                 output.note(f"  {each:<16}{'none' if now in (None, '') else now}")
 
     def _change(self, name: str, value: str) -> None:
-        options, none = self._talk.options, value == "none"
-        if name == "system":
-            self._talk.options = replace(options, system="" if none else value)
-        elif name == "stats":
-            self._stats = _switch(value, self._stats)
-        elif name in _COUNTS:
-            count: dict[str, Any] = {name: int(_number(name, value, 0, _MOST_TOKENS, whole=True))}
-            self._talk.options = replace(options, **count)
+        if name == "stats":
+            self._stats = adjusting.switch(value, self._stats)
         else:
-            low, high = RANGES[name]
-            is_drawn = name == "seed" and none
-            changed: dict[str, Any] = {name: None if is_drawn else _number(name, value, low, high, name in _WHOLE)}
-            self._talk.options = replace(options, sampling=replace(options.sampling, **changed))
+            self._talk.options = adjusting.adjusted(self._talk.options, name, value)
 
     def _think(self, argument: str) -> None:
         """think before answering, or not: /think on, /think off"""
         options = self._talk.options
-        self._talk.options = replace(options, thinking=_switch(argument, options.thinking))
+        self._talk.options = replace(options, thinking=adjusting.switch(argument, options.thinking))
         output.note(f"Thinking is {'on' if self._talk.options.thinking else 'off'}.")
 
     def _tools(self, argument: str) -> None:
@@ -198,13 +182,7 @@ class Session:
         self.open = False
 
     def _settings(self) -> dict[str, object]:
-        options = self._talk.options
-        return {
-            "system": options.system,
-            **{name: getattr(options, name) for name in _COUNTS},
-            "stats": "on" if self._stats else "off",
-            **{name: getattr(options.sampling, name) for name in RANGES},
-        }
+        return {**adjusting.settings(self._talk.options), "stats": "on" if self._stats else "off"}
 
 
 _COMMANDS: dict[str, Callable[[Session, str], None]] = {
@@ -223,21 +201,3 @@ _COMMANDS: dict[str, Callable[[Session, str], None]] = {
 }
 _WITH_ARGUMENT = (Session._set, Session._think, Session._tools)
 _ALIASES = {"?": "help", "exit": "bye", "quit": "bye"}
-
-
-def _switch(word: str, now: bool) -> bool:
-    """What on, off or nothing makes of a switch."""
-    if word and word not in ("on", "off"):
-        raise UsageError(f"{word!r} is neither on nor off.", "Say on or off, or nothing to switch over.")
-    return word == "on" if word else not now
-
-
-def _number(name: str, word: str, low: float, high: float, whole: bool) -> float:
-    try:
-        number = int(word) if whole else float(word)
-    except ValueError:
-        number = float("nan")
-    if not low <= number <= high:
-        kind = "whole number" if whole else "number"
-        raise UsageError(f"{name} can't be {word!r}.", f"It is a {kind} from {low:,} to {high:,}.")
-    return number

@@ -28,8 +28,17 @@ def sysctl(name: str) -> str:
 
 def peak_memory(pid: int) -> int | None:
     """The most bytes of memory that a process has had at one time, mapped files counted; None where nobody tells."""
+    return _memory(pid, "VmHWM:")
+
+
+def memory_now(pid: int) -> int | None:
+    """The bytes of memory that a process has now, mapped files counted; None where nobody tells."""
+    return _memory(pid, "VmRSS:")
+
+
+def _memory(pid: int, name: str) -> int | None:
     for line in text(Path(f"/proc/{pid}/status")).splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(name):
             return int(line.split()[1]) << 10
     return None
 
