@@ -1,8 +1,9 @@
 """A GGUF in several files, as llama-gguf-split cuts it: all keys are in the first, the tensors in all of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from g4convert import gguf
+from g4convert import gguf, recipes
 from g4convert.gguf import Gguf
 from g4local.core import split
 from g4local.core.errors import BadGguf, UsageError
@@ -58,6 +59,22 @@ def stem(path: Path) -> str:
     """The name of a GGUF without its suffix and without the number of the file."""
     part = split.part(path.name)
     return part.stem if part else path.stem
+
+
+def recipe(files: Sequence[Gguf]) -> str:
+    """The recipe that a GGUF says it follows, or the type that most of its bytes have."""
+    said = files[0].keys.get("general.file_type")
+    followed = (each.name for each in recipes.RECIPES.values() if said and each.file_type == said.data)
+    return next(followed, next(iter(types(files)), "-"))
+
+
+def types(files: Sequence[Gguf]) -> dict[str, tuple[int, int]]:
+    """Tensors and bytes by type, the type with the most bytes first."""
+    totals: dict[str, tuple[int, int]] = {}
+    for tensor in (tensor for file in files for tensor in file.tensors):
+        count, nbytes = totals.get(tensor.type.name, (0, 0))
+        totals[tensor.type.name] = (count + 1, nbytes + tensor.nbytes)
+    return dict(sorted(totals.items(), key=lambda entry: -entry[1][1]))
 
 
 def _number(file: Gguf, key: str) -> int:

@@ -64,7 +64,7 @@ def fit(
 
 def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None", list["Candidate"]]:
     """The model that is meant, and all that are to be compared: what it could be quantized to, or all sizes."""
-    from g4local import library, planner
+    from g4local import inventory, library, planner
 
     if name is None:
         quants = (quant,) if quant else _FEW_QUANTS
@@ -82,7 +82,7 @@ def _candidates(name: str | None, quant: str | None) -> tuple["Candidate | None"
     if found and found.kind == "gguf":
         if quant:
             raise UsageError(f"{found.path} is a GGUF already and is run as it is.", "Leave out --quant.")
-        only = _gguf(found.path, found.name)
+        only = inventory.gguf(found.path, found.name, output.warning)
         return only, [only]
     first = quant or (found.recipe if found else library.DEFAULT_RECIPE)
     every = {
@@ -104,36 +104,11 @@ def _known(name: str) -> tuple[str, str | None]:
     return size.name, (entry.quant if entry else quant.upper()).removeprefix("QAT-") or None
 
 
-def _gguf(path: Path, name: str) -> "Candidate":
-    """A GGUF, with the assistant that lies beside it."""
-    from g4convert import gguf, shards
-    from g4local import library, planner
-    from g4local.backend.fit.shape import MOST_LAYERS
-    from g4local.cli.show import recipe_of
-
-    files = shards.read(path, MOST_LAYERS)
-    whole = replace(files[0], tensors=tuple(tensor for file in files for tensor in file.tensors))
-    drafter = library.drafter(path, output.warning)
-    nbytes = sum(tensor.nbytes for tensor in gguf.read(drafter, 0).tensors) if drafter else 0
-    return replace(planner.of_gguf(whole, name, recipe_of(files)), drafter=nbytes)
-
-
-def _fit(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> "Fit":
-    from g4local.backend.fit import fitting
-
-    options = replace(asked, path=Path(candidate.name))
-    for drafter in dict.fromkeys((candidate.drafter, 0)):  # loading leaves out one that does not fit
-        setting = fitting.setting(options, candidate.model, there, drafter)
-        result = fitting.fit(candidate.model, setting, there)
-        if result.verdict != "no":
-            break
-    return result
-
-
 def _table(
     candidates: Sequence["Candidate"], asked: LoadOptions, there: "Resources", *, every_kind: bool
 ) -> Iterator[tuple["Candidate", "Fit"]]:
     """Each candidate in each context, with every kind of keys and values or the one that was asked for."""
+    from g4local import inventory
     from g4local.backend.fit import fitting
 
     for candidate in candidates:
@@ -141,13 +116,14 @@ def _table(
         kinds = fitting.kv_types(candidate.model)
         for kv_type in kinds if every_kind else (asked.kv_type,):
             for context in [context for context in _CONTEXTS if context <= trained] or [trained]:
-                yield candidate, _fit(candidate, replace(asked, kv_type=kv_type, context=context), there)
+                yield candidate, inventory.fit(candidate, replace(asked, kv_type=kv_type, context=context), there)
 
 
 def _print(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> None:
+    from g4local import inventory
     from g4local.backend.fit import fitting
 
-    result = _fit(candidate, asked, there)
+    result = inventory.fit(candidate, asked, there)
     need, size, kv_type = result.need, output.human_bytes, result.setting.kv_type
     table = f" (and {size(candidate.model.weights.table)} that are read row by row)" if result.setting.lazy else ""
     full, sliding = need.kv_full, need.kv_sliding
@@ -213,9 +189,10 @@ def _print_table(table: Sequence[tuple["Candidate", "Fit"]], *, sizes: bool) -> 
 
 
 def _object(candidate: "Candidate", asked: LoadOptions, there: "Resources") -> dict[str, Json]:
+    from g4local import inventory
     from g4local.backend.fit import fitting
 
-    result = _fit(candidate, asked, there)
+    result = inventory.fit(candidate, asked, there)
     return {
         **_row(candidate, result),
         "available_bytes": there.available,

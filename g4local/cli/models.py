@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4local.cli import options, output
-from g4local.cli.show import recipe_of
-from g4local.core.errors import UnusableFile
 from g4local.core.messages import Json
 from g4local.settings import paths
 
@@ -79,22 +77,16 @@ def _left(part: Path) -> str:
 
 
 def _entry(model: "Model") -> dict[str, Json]:
-    """What `ls` tells of a model; one that can't be read stays in the list, and is called so."""
-    from g4convert import gguf, shards
+    """What `ls` tells of a model."""
+    from g4local import inventory
 
-    weights = shards.present(model.path) if model.kind == "gguf" else sorted(model.path.glob("*.safetensors"))
-    nbytes = sum(file.stat().st_size for file in weights)
-    modified = max(file.stat().st_mtime for file in weights)
-    try:
-        quant = recipe_of([gguf.read(model.path, 0)]) if model.kind == "gguf" else model.recipe
-    except UnusableFile:
-        quant = "unreadable"
+    found = inventory.local(model)
     return {
         "name": model.name,
-        "quant": quant,
-        "bytes": nbytes,
-        "size": output.human_bytes(nbytes),
-        "modified": datetime.fromtimestamp(modified, UTC).isoformat(timespec="seconds"),
+        "quant": found.quant,
+        "bytes": found.nbytes,
+        "size": output.human_bytes(found.nbytes),
+        "modified": datetime.fromtimestamp(found.modified, UTC).isoformat(timespec="seconds"),
         "path": str(model.path),
         "kind": model.kind,
     }

@@ -5,14 +5,15 @@ from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from g4local.backend.engine import LoadOptions
 from g4local.cli import output
 from g4local.core.files import nearest
 from g4local.core.messages import Json
 from g4local.settings import paths
 
 if TYPE_CHECKING:
-    from g4local.backend.fit.fitting import Fit, Resources
-    from g4local.catalog import Entry, Known
+    from g4local.backend.fit.fitting import Resources
+    from g4local.inventory import Offer
 
 SCHEMA = "g4local.ls.remote/1"
 """The name and version of the object that --json prints."""
@@ -38,67 +39,40 @@ def ls_remote(*, as_json: bool, quiet: bool) -> None:
 
 
 def _rows() -> list[dict[str, Json]]:
-    from g4local import catalog, pins, planner
+    from g4local import inventory, planner
 
     there = planner.resources()
-    models = paths(environ).models
-    pulled = {
-        (pin.size, pin.kind, pin.quant) for pin in pins.read(models).values() if pin.size and pins.here(models, pin)
-    }
-    free = shutil.disk_usage(nearest(models)).free
+    places = paths(environ)
+    free = shutil.disk_usage(nearest(places.models)).free
     return [
-        _row(size, entry, there) | {"here": is_here, "disk": is_here or _nbytes(size, entry)[0] < free}
-        for size in catalog.catalog().values()
-        for entry in size.entries
-        for is_here in [(size.name, entry.kind, entry.quant) in pulled]
+        _row(offer, there) | {"here": offer.is_here, "disk": offer.is_here or offer.nbytes < free}
+        for offer in inventory.offers(places)
     ]
 
 
-def _row(size: "Known", entry: "Entry", there: "Resources") -> dict[str, Json]:
-    nbytes, is_exact = _nbytes(size, entry)
-    fits: dict[str, Json] = {}
+def _row(offer: "Offer", there: "Resources") -> dict[str, Json]:
+    from g4local import inventory, planner
+
+    entry, fits = offer.entry, dict[str, Json]()
     if entry.kind == "model":
+        candidate = planner.of_size(offer.size.name, offer.recipe)
         for context in _CONTEXTS:
-            result = _fit(size.name, _recipe(entry), context, there)
+            result = inventory.fit(candidate, LoadOptions(Path(), context=context), there)
             fits[str(context)] = {"bytes": result.need.total, "fits": result.verdict}
     return {
-        "name": f"{size.name}:{entry.quant.lower()}" if entry.quant else size.name,
+        "name": offer.name,
         "kind": entry.kind,
         "quant": entry.quant or None,
         "repo": entry.repo,
         "file": entry.file,
-        "bytes": nbytes or None,
-        "exact": is_exact,
+        "bytes": offer.nbytes or None,
+        "exact": offer.is_exact,
         "sha256_begins": entry.sha256 or None,
         "template": entry.template,
-        "context": size.context,
-        "licence": size.licence,
+        "context": offer.size.context,
+        "licence": offer.size.licence,
         "memory": fits,
     }
-
-
-def _nbytes(size: "Known", entry: "Entry") -> tuple[int, bool]:
-    """The bytes of a file, and whether they are known; those of a model can be reckoned, others are 0 then."""
-    from g4local import planner
-
-    if entry.nbytes is not None or entry.kind != "model":
-        return entry.nbytes or 0, entry.nbytes is not None
-    reckoned = planner.bits(size.name, _recipe(entry))
-    return (reckoned[0] if reckoned else 0), False
-
-
-def _recipe(entry: "Entry") -> str:
-    return entry.quant.removeprefix("QAT-")
-
-
-def _fit(size: str, recipe: str, context: int, there: "Resources") -> "Fit":
-    from g4local import planner
-    from g4local.backend.engine import LoadOptions
-    from g4local.backend.fit import fitting
-
-    model = planner.of_size(size, recipe).model
-    setting = fitting.setting(LoadOptions(Path(size), context=context), model, there)
-    return fitting.fit(model, setting, there)
 
 
 def _cells(row: dict[str, Json]) -> list[str]:

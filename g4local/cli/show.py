@@ -60,17 +60,8 @@ def show(
         _print(found, files)
 
 
-def recipe_of(files: Sequence["Gguf"]) -> str:
-    """The recipe that a GGUF says it follows, or the type that most of its bytes have."""
-    from g4convert.recipes import RECIPES
-
-    said = _value(files[0], "general.file_type")
-    return next(
-        (recipe.name for recipe in RECIPES.values() if recipe.file_type == said), next(iter(_types(files)), "-")
-    )
-
-
 def _print(model: "Model", files: Sequence["Gguf"]) -> None:
+    from g4convert import shards
     from g4local import receipts
 
     first = files[0]
@@ -80,7 +71,7 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
     if _value(first, "general.type") == "imatrix":
         what = _matrix(first)
     else:
-        sizes = {"parameters": f"{_parameters(files):,}", "quant": recipe_of(files)}
+        sizes = {"parameters": f"{_parameters(files):,}", "quant": shards.recipe(files)}
         what = {"architecture": str(architecture or "-"), **sizes}
     output.fields(
         {
@@ -107,7 +98,7 @@ def _print(model: "Model", files: Sequence["Gguf"]) -> None:
     output.line()
     output.table(
         ("TYPE", "TENSORS", "SIZE"),
-        [(name, str(count), output.human_bytes(nbytes)) for name, (count, nbytes) in _types(files).items()],
+        [(name, str(count), output.human_bytes(nbytes)) for name, (count, nbytes) in shards.types(files).items()],
     )
 
 
@@ -192,6 +183,7 @@ def _tensor(file: "Gguf", tensor: "TensorInfo") -> Json:
 
 
 def _object(model: "Model", files: Sequence["Gguf"]) -> dict[str, Json]:
+    from g4convert import shards
     from g4local import receipts
 
     first = files[0]
@@ -201,8 +193,8 @@ def _object(model: "Model", files: Sequence["Gguf"]) -> dict[str, Json]:
         "path": str(first.path),
         "bytes": _nbytes(files),
         "parameters": _parameters(files),
-        "quant": recipe_of(files),
-        "types": {name: {"tensors": count, "bytes": nbytes} for name, (count, nbytes) in _types(files).items()},
+        "quant": shards.recipe(files),
+        "types": {name: {"tensors": count, "bytes": nbytes} for name, (count, nbytes) in shards.types(files).items()},
         "keys": {name: _json(value) for name, value in first.keys.items()},
         "receipt": dict(receipt.content) if receipt else None,
         "origin": _origin_object(first),
@@ -221,15 +213,6 @@ def _origin_object(file: "Gguf") -> Json:
 
 def _each(files: Sequence["Gguf"]) -> Iterator[tuple["Gguf", "TensorInfo"]]:
     return chain.from_iterable(((file, tensor) for tensor in file.tensors) for file in files)
-
-
-def _types(files: Sequence["Gguf"]) -> dict[str, tuple[int, int]]:
-    """Tensors and bytes by type, the type with the most bytes first."""
-    totals: dict[str, tuple[int, int]] = {}
-    for _, tensor in _each(files):
-        count, nbytes = totals.get(tensor.type.name, (0, 0))
-        totals[tensor.type.name] = (count + 1, nbytes + tensor.nbytes)
-    return dict(sorted(totals.items(), key=lambda entry: -entry[1][1]))
 
 
 def _nbytes(files: Sequence["Gguf"]) -> int:

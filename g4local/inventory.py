@@ -1,0 +1,120 @@
+"""The models that there are, as lists tell of them: those that lie here, and those that can be pulled by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from g4local import catalog, library, pins, planner
+from g4local.backend.engine import LoadOptions
+from g4local.backend.fit import fitting
+from g4local.backend.fit.fitting import Fit, Resources
+from g4local.backend.fit.shape import MOST_LAYERS
+from g4local.catalog import Entry, Known
+from g4local.core.errors import UnusableFile
+from g4local.library import Model
+from g4local.planner import Candidate
+from g4local.settings import Paths
+
+UNREADABLE = "unreadable"
+"""The quant of a model whose file can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A model that has a name here."""
+
+    model: Model
+    quant: str
+    nbytes: int
+    """Of a checkpoint, before it is quantized."""
+    modified: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A file that can be pulled."""
+
+    size: Known
+    entry: Entry
+    nbytes: int
+    """As far as it is known or can be reckoned, else 0."""
+    is_exact: bool
+    """False: it is what g4local's own quantization would have."""
+    is_here: bool
+
+    @property
+    def name(self) -> str:
+        """What it is pulled by, if it is a model."""
+        return f"{self.size.name}:{self.entry.quant.lower()}" if self.entry.quant else self.size.name
+
+    @property
+    def recipe(self) -> str:
+        """How it is quantized."""
+        return _recipe(self.entry)
+
+
+def local(model: Model) -> Local:
+    """What a list tells of a model that is here; one that can't be read stays in the list, and is called so."""
+    from g4convert import gguf, shards
+
+    weights = shards.present(model.path) if model.kind == "gguf" else sorted(model.path.glob("*.safetensors"))
+    nbytes = sum(file.stat().st_size for file in weights)
+    modified = max(file.stat().st_mtime for file in weights)
+    try:
+        quant = shards.recipe([gguf.read(model.path, 0)]) if model.kind == "gguf" else model.recipe
+    except UnusableFile:
+        quant = UNREADABLE
+    return Local(model, quant, nbytes, modified)
+
+
+def offers(paths: Paths) -> list[Offer]:
+    """What the catalog has, sidecars included; no network is needed for it."""
+    here = {
+        (pin.size, pin.kind, pin.quant)
+        for pin in pins.read(paths.models).values()
+        if pin.size and pins.here(paths.models, pin)
+    }
+    return [
+        Offer(size, entry, *_nbytes(size, entry), (size.name, entry.kind, entry.quant) in here)
+        for size in catalog.catalog().values()
+        for entry in size.entries
+    ]
+
+
+def gguf(path: Path, name: str, warn: Callable[[str], None]) -> Candidate:
+    """A GGUF with the assistant that lies beside it, as far as memory goes; the errors of `planner.of_gguf`."""
+    from g4convert import shards
+    from g4convert.gguf import read
+
+    files = shards.read(path, MOST_LAYERS)
+    whole = replace(files[0], tensors=tuple(tensor for file in files for tensor in file.tensors))
+    drafter = library.drafter(path, warn)
+    nbytes = sum(tensor.nbytes for tensor in read(drafter, 0).tensors) if drafter else 0
+    return replace(planner.of_gguf(whole, name, shards.recipe(files)), drafter=nbytes)
+
+
+def fit(candidate: Candidate, asked: LoadOptions, there: Resources) -> Fit:
+    """What a model takes as it is asked for, and whether that is there; without its assistant where only that fits.
+
+    UsageError for options that the model can't have.
+    """
+    options = replace(asked, path=Path(candidate.name))
+    for drafter in dict.fromkeys((candidate.drafter, 0)):  # loading leaves out one that does not fit
+        setting = fitting.setting(options, candidate.model, there, drafter)
+        result = fitting.fit(candidate.model, setting, there, options.gpu_layers)
+        if result.verdict != "no":
+            break
+    return result
+
+
+def _nbytes(size: Known, entry: Entry) -> tuple[int, bool]:
+    """The bytes of a file, and whether they are known; those of a model can be reckoned, others are 0 then."""
+    if entry.nbytes is not None or entry.kind != "model":
+        return entry.nbytes or 0, entry.nbytes is not None
+    reckoned = planner.bits(size.name, _recipe(entry))
+    return (reckoned[0] if reckoned else 0), False
+
+
+def _recipe(entry: Entry) -> str:
+    return entry.quant.removeprefix("QAT-")
