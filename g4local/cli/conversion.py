@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from os import environ
@@ -16,7 +15,7 @@ from g4convert.recipes import RECIPES
 from g4local.backend.measures import CHUNK_TOKENS, Reading
 from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
-from g4local.core.errors import G4Error, UsageError
+from g4local.core.errors import G4Error
 from g4local.core.messages import Json
 from g4local.core.progress import Report
 from g4local.settings import paths
@@ -131,7 +130,7 @@ class Source:
 
 def carry_out(wanted: Conversion, source: Source) -> None:
     """Print the plan, or write the GGUF and print its path; a file of towers is told after it."""
-    from g4local import library, receipts, texts
+    from g4local import converting, library, receipts, texts
 
     for warning in source.warnings:
         output.warning(warning)
@@ -142,11 +141,11 @@ def carry_out(wanted: Conversion, source: Source) -> None:
         _print_plans(plan, towers.plan() if towers else None, wanted.as_json)
         _warn(plan)
         return
-    target = wanted.target or library.models_folder(paths(environ)) / f"{source.name}-{wanted.recipe}.gguf"
-    expect_free(target, wanted.force)
+    target = wanted.target or converting.place(source.name, wanted.recipe, paths(environ))
+    converting.expect_free(target, wanted.force)
     if towers:
         beside = library.beside(target, wanted.recipe, towers.type)
-        expect_free(beside, wanted.force)
+        converting.expect_free(beside, wanted.force)
         choices = replace(choices, mmproj=beside, mmproj_type=towers.type)
     text = texts.read([wanted.receipt], CHUNK_TOKENS) if wanted.receipt else None
     receipt = None
@@ -195,23 +194,6 @@ def _receipt(made: Path, source: "Model", text: "Texts", bar: output.Bar, cancel
         receipt = receipts.made(receipts.Request(made, base, text, Reading()), places, bar.report, cancel)
     receipts.keep(receipt, made)
     return receipt
-
-
-def expect_free(target: Path, force: bool) -> None:
-    """UsageError when something has this name and was not to be written over, or is no GGUF that could be made anew."""
-    from g4convert.gguf import MAGIC
-
-    with suppress(OSError):  # one that can't be a name at all is told when it is written
-        if target.is_dir():
-            raise UsageError(f"{target} is a folder.", "Give the name of a file with -o.")
-        if target.exists() and not force:
-            raise UsageError(f"{target} is there already.", "Give another name with -o, or --force to write over it.")
-        if target.is_file() and target.stat().st_size:
-            with target.open("rb") as file:
-                if file.read(len(MAGIC)) != MAGIC:
-                    raise UsageError(
-                        f"{target} is there already, and is no GGUF.", "Give another name with -o, or delete it first."
-                    )
 
 
 def _made(done: "Converted") -> dict[str, Json]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4local.backend.measures import CHUNK_TOKENS, FEWEST_TOKENS, Reading
-from g4local.cli import completion, conversion, options, output
+from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
 from g4local.core.errors import Cancelled
 from g4local.core.messages import Json
@@ -63,7 +63,7 @@ def imatrix(
     The model reads the texts; how large the inputs of its weights were is kept for `convert --imatrix`. One that was
     stopped goes on where it was. Give long and varied text, like what the model will be used for.
     """
-    from g4local import importance, library
+    from g4local import converting, importance, library
     from g4local import texts as textfiles
     from g4local.backend.measuring import Process
 
@@ -71,7 +71,7 @@ def imatrix(
     found = library.find(model, places)
     content = textfiles.read(texts, flags.ctx)
     target = target or Path(f"{found.name}.imatrix.gguf")
-    conversion.expect_free(target, force)
+    converting.expect_free(target, force)
     cancel = Event()
     with (
         output.Bar() as bar,
