@@ -3,17 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from g4local import catalog, library, pins, planner
-from g4local.backend.engine import LoadOptions
-from g4local.backend.fit import fitting
-from g4local.backend.fit.fitting import Fit, Resources
-from g4local.backend.fit.shape import MOST_LAYERS
+from g4local import catalog, library, pins
 from g4local.catalog import Entry, Known
 from g4local.core.errors import UnusableFile
 from g4local.library import Model
-from g4local.planner import Candidate
 from g4local.settings import Paths
+
+if TYPE_CHECKING:
+    from g4local.backend.engine import LoadOptions
+    from g4local.backend.fit.fitting import Fit, Resources
+    from g4local.planner import Candidate
 
 UNREADABLE = "unreadable"
 """The quant of a model whose file can't be read."""
@@ -82,10 +83,12 @@ def offers(paths: Paths) -> list[Offer]:
     ]
 
 
-def gguf(path: Path, name: str, warn: Callable[[str], None]) -> Candidate:
+def gguf(path: Path, name: str, warn: Callable[[str], None]) -> "Candidate":
     """A GGUF with the assistant that lies beside it, as far as memory goes; the errors of `planner.of_gguf`."""
     from g4convert import shards
     from g4convert.gguf import read
+    from g4local import planner
+    from g4local.backend.fit.shape import MOST_LAYERS
 
     files = shards.read(path, MOST_LAYERS)
     whole = replace(files[0], tensors=tuple(tensor for file in files for tensor in file.tensors))
@@ -94,11 +97,13 @@ def gguf(path: Path, name: str, warn: Callable[[str], None]) -> Candidate:
     return replace(planner.of_gguf(whole, name, shards.recipe(files)), drafter=nbytes)
 
 
-def fit(candidate: Candidate, asked: LoadOptions, there: Resources) -> Fit:
+def fit(candidate: "Candidate", asked: "LoadOptions", there: "Resources") -> "Fit":
     """What a model takes as it is asked for, and whether that is there; without its assistant where only that fits.
 
     UsageError for options that the model can't have.
     """
+    from g4local.backend.fit import fitting
+
     options = replace(asked, path=Path(candidate.name))
     for drafter in dict.fromkeys((candidate.drafter, 0)):  # loading leaves out one that does not fit
         setting = fitting.setting(options, candidate.model, there, drafter)
@@ -110,6 +115,8 @@ def fit(candidate: Candidate, asked: LoadOptions, there: Resources) -> Fit:
 
 def _nbytes(size: Known, entry: Entry) -> tuple[int, bool]:
     """The bytes of a file, and whether they are known; those of a model can be reckoned, others are 0 then."""
+    from g4local import planner
+
     if entry.nbytes is not None or entry.kind != "model":
         return entry.nbytes or 0, entry.nbytes is not None
     reckoned = planner.bits(size.name, _recipe(entry))
