@@ -61,9 +61,9 @@ def commands_of(modules: set[str]) -> set[str]:
     [
         ("--version", set()),
         ("--help", set()),
-        ("ls --help", {"models", "show"}),
+        ("ls --help", {"models"}),
         ("run --help", {"run"}),
-        ("ls --json", {"models", "show"}),
+        ("ls --json", {"models"}),
         ("du", {"du"}),
         ("sessions ls", {"sessions"}),
         ("tools ls", {"tools"}),
