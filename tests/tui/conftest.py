@@ -1,0 +1,81 @@
+"""Pictures of screens, and a conversation with an engine that follows a script."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.app import App
+
+from g4local.chat.conversation import Conversation, ConversationOptions
+from g4local.chat.recording import Recording
+from g4local.opening.approval import Approval, Scope
+from g4local.settings import paths
+from g4local.tools.registry import available
+from g4tui import talk
+from tests.fakes import ScriptedEngine
+
+PICTURES = Path(__file__).parent / "pictures"
+WRITE = "G4LOCAL_WRITE_PICTURES"
+"""Set to anything, pictures are written instead of compared; look at each of them before it is committed."""
+
+Picture = Callable[[App[None], str], None]
+
+
+@pytest.fixture
+def picture(monkeypatch: pytest.MonkeyPatch) -> Picture:
+    """Compares the screen with the picture of this name."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    def compare(app: App[None], name: str) -> None:
+        width, height = app.size
+        file = PICTURES / f"{name}-{width}x{height}-{app.theme}.svg"
+        svg = app.export_screenshot(simplify=True)
+        if os.environ.get(WRITE):
+            PICTURES.mkdir(exist_ok=True)
+            file.write_text(svg, encoding="utf-8")
+            return
+        assert file.is_file(), f"there is no {file.name}; {WRITE}=1 writes it"
+        if svg != file.read_text(encoding="utf-8"):
+            other = Path(os.environ.get("G4LOCAL_PICTURES", "/tmp")) / file.name
+            other.write_text(svg, encoding="utf-8")
+            raise AssertionError(f"the screen is not {file.name} any more, but {other}")
+
+    return compare
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedEngine]:
+    """Lets the app talk with an engine that says these replies, whatever model it opens."""
+
+    def script(*replies: Any) -> ScriptedEngine:
+        engine = ScriptedEngine(list(replies))
+
+        @contextmanager
+        def conversation(request: Any, report: Any, cancel: Any, *, ask: Any, warn: Any) -> Iterator[Any]:
+            recording = Recording(paths(os.environ).sessions) if request.save else None
+            messages: list[Any] = []
+            if recording and (request.session or request.go_on):
+                messages = recording.resume(request.session)[1]
+            scope = Scope(paths(os.environ).permissions, request.folder, lambda: recording and recording.session)
+            tools = tuple(each for each in available(request.folder)[0] if each.name in (request.tool or ()))
+            yield (
+                Conversation(
+                    engine,
+                    tools=tools,
+                    approve=Approval(scope, everything=request.yes, ask=ask, warn=warn).ask,
+                    options=ConversationOptions(thinking=bool(request.think)),
+                    messages=messages,
+                    recording=recording,
+                ),
+                request,
+            )
+            if recording:
+                recording.close()
+
+        monkeypatch.setattr(talk, "conversation", conversation)
+        return engine
+
+    return script

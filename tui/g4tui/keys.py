@@ -1,0 +1,76 @@
+"""All keys of the app in one table: what each does, where it holds, and the id by which a person can remap it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+
+Scope = Literal["app", "chat", "prompt"]
+"""Where keys hold: everywhere, on one screen, or in one widget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, or several that do the same."""
+
+    keys: str
+    """As Textual names them, with commas between."""
+    action: str
+    """The action of the scope's widget that it runs."""
+    says: str
+    """What it does, in a word or two."""
+    is_shown: bool = True
+    """Whether the footer shows it; the help shows all."""
+    is_first: bool = False
+    """Whether it counts before the keys of the widget that has the focus."""
+
+
+KEYS: Mapping[Scope, tuple[Key, ...]] = {
+    "app": (
+        Key("ctrl+q", "leave", "Quit"),
+        Key("ctrl+z", "suspend_process", "Suspend", is_shown=False, is_first=True),
+    ),
+    "chat": (
+        Key("escape", "stop", "Stop"),
+        Key("ctrl+n", "new", "New chat"),
+        Key("ctrl+r", "retry", "Ask again"),
+        Key("ctrl+g", "resume", "Go on", is_shown=False),
+        Key("ctrl+t", "think", "Thinking"),
+        Key("ctrl+l", "copy_answer", "Copy answer"),
+        Key("ctrl+o", "editor", "Editor"),
+        Key("f6", "drop", "Drop results", is_shown=False),
+        Key("f7", "compact", "Summarise", is_shown=False),
+        Key("f8", "double", "Double context", is_shown=False),
+        Key("pageup", "page(-1)", "Page up", is_shown=False, is_first=True),
+        Key("pagedown", "page(1)", "Page down", is_shown=False, is_first=True),
+    ),
+    "prompt": (
+        Key("enter", "send", "Send", is_shown=False),
+        Key("ctrl+j,shift+enter,alt+enter", "newline", "New line", is_shown=False),
+        Key("tab", "complete", "Complete", is_shown=False),
+        Key("up", "earlier", "Line above, or earlier question", is_shown=False),
+        Key("down", "later", "Line below, or later question", is_shown=False),
+    ),
+}
+
+
+def key_id(scope: Scope, key: Key) -> str:
+    """The id of a key, by which it is remapped: its scope and its action."""
+    return f"{scope}.{key.action}"
+
+
+def bindings(scope: Scope) -> list[BindingType]:
+    """The keys of a scope as Textual wants them."""
+    return [
+        Binding(
+            key.keys,
+            key.action,
+            key.says,
+            show=key.is_shown,
+            priority=key.is_first,
+            id=key_id(scope, key),
+            tooltip=key.says,
+        )
+        for key in KEYS[scope]
+    ]

@@ -1,0 +1,1 @@
+"""Jobs in threads: they touch no widget, but post messages to the screen that started them."""

@@ -1,0 +1,107 @@
+"""What a person changes in a conversation between two turns; each says what came of it as a message."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from os import environ
+from pathlib import Path
+
+from g4local.chat import adjusting
+from g4local.chat.conversation import Conversation
+from g4local.core.errors import G4Error, UsageError, reason
+from g4local.core.files import write_whole
+from g4local.settings import paths
+from g4local.store import transcript
+from g4local.store.store import Store
+from g4local.store.transcript import Transcript
+from g4local.tools.registry import available, harmless
+from g4tui.workers.turns import HistoryChanged, JobDone
+
+_FORMS: Mapping[str, Callable[[Transcript], str]] = {
+    ".md": transcript.markdown,
+    ".json": lambda whole: json.dumps(transcript.session_object(whole), ensure_ascii=False) + "\n",
+    ".jsonl": lambda whole: json.dumps(transcript.chat_object(whole), ensure_ascii=False) + "\n",
+}
+"""How a file whose name ends so tells of a session."""
+
+
+def anew(talk: Conversation) -> HistoryChanged:
+    """Begin a new conversation."""
+    left = talk.session
+    talk.clear()
+    return HistoryChanged(note=f"The last conversation is kept as session {left}." if left else "")
+
+
+def taken_back(talk: Conversation, question: int | None = None) -> HistoryChanged:
+    """Take back a question, the last one unless an index is given, and all that followed, to be changed."""
+    asked = [index for index, message in enumerate(talk.messages) if message.role == "user"]
+    if not asked:
+        raise UsageError("There is no question to take back.", "Ask something first.")
+    text = talk.rewind(asked[-1] if question is None else question)
+    return HistoryChanged(question=text, note="Change the question and send it; what was said is kept as a branch.")
+
+
+def thinking(talk: Conversation, word: str) -> JobDone:
+    """Let the model think before it answers, or not."""
+    talk.options = replace(talk.options, thinking=adjusting.switch(word, talk.options.thinking))
+    return JobDone(f"Thinking is {'on' if talk.options.thinking else 'off'}.")
+
+
+def setting(talk: Conversation, argument: str) -> JobDone:
+    """Change a setting, or tell what they are."""
+    name, _, value = argument.partition(" ")
+    if name and value.strip():
+        talk.options = adjusting.adjusted(talk.options, name.replace("-", "_"), value.strip())
+    shown = {name.replace("-", "_")} if name else set(adjusting.settings(talk.options))
+    told = [
+        f"{each}: {adjusting.NONE if now in (None, '') else now}"
+        for each, now in adjusting.settings(talk.options).items()
+        if each in shown
+    ]
+    if not told:
+        raise UsageError(f"There is no setting {name!r}.", f"Settings: {', '.join(adjusting.settings(talk.options))}.")
+    return JobDone("\n".join(told))
+
+
+def tools(talk: Conversation, argument: str, folder: Path) -> JobDone:
+    """Choose the tools that the model is told of, or tell which there are."""
+    known = (*available(folder)[0], *(tool for tool in talk.tools if tool.served))
+    names = {"on": [tool.name for tool in harmless(known)], "off": list[str]()}.get(argument, argument.split())
+    if unknown := [name for name in names if name not in {tool.name for tool in known}]:
+        raise UsageError(f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(tool.name for tool in known)}.")
+    if argument:
+        talk.tools = tuple(tool for tool in known if tool.name in names)
+    return JobDone(f"Tools: {_listed([tool.name for tool in talk.tools])}. {_others(talk, [t.name for t in known])}")
+
+
+def asked_again(talk: Conversation) -> HistoryChanged:
+    """Take back the last question to ask it again at once; what was answered is kept as a branch."""
+    return HistoryChanged(question=taken_back(talk).question, ask=True)
+
+
+def exported(talk: Conversation, file: str) -> JobDone:
+    """Write the conversation to a new file, in the form that its name ends in."""
+    if not talk.session:
+        raise UsageError("Nothing of this conversation is kept, so there is nothing to export.", "Ask something first.")
+    target = Path(file).expanduser()
+    write = _FORMS.get(target.suffix)
+    if write is None:
+        raise UsageError(f"{file or 'Nothing'!r} ends in none of .md, .json and .jsonl.", "/export talk.md")
+    if target.exists():
+        raise UsageError(f"{target} is there already.", "Give another name.")
+    with Store(paths(environ).sessions) as store:
+        text = write(transcript.read(store, store.find(talk.session)))
+    try:
+        write_whole(target, text)
+    except OSError as error:
+        raise G4Error(f"{target} can't be written: {reason(error)}.", "Give another place.") from error
+    return JobDone(f"Written to {target}.")
+
+
+def _others(talk: Conversation, known: Sequence[str]) -> str:
+    others = [name for name in known if name not in {tool.name for tool in talk.tools}]
+    return f"Not offered: {_listed(others)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
