@@ -26,7 +26,7 @@ def stdout_to(target: Path | None, *, force: bool) -> Iterator[Callable[[], None
     expect_free(target, force=force)
     worth: list[bool] = []
     _clear(target)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name}.g4local.{os.getpid()}.part")
     with writing(target):
         file = part.open("x", encoding="utf-8", errors="replace", newline="")
     try_lock(file)
@@ -49,8 +49,11 @@ def stdout_to(target: Path | None, *, force: bool) -> Iterator[Callable[[], None
 
 
 def _clear(target: Path) -> None:
-    """Remove what killed processes left of answers to the same file; in a container they had our own number."""
-    numbered = re.compile(re.escape(target.name) + r"\.(\d{1,10})\.part", re.ASCII)
+    """Remove what killed processes left of answers to the same file, under a name that nobody else gives a file.
+
+    In a container they had our own number.
+    """
+    numbered = re.compile(re.escape(f".{target.name}.g4local.") + r"(\d{1,10})\.part", re.ASCII)
     with suppress(OSError):  # told when the file is written
         for part in target.parent.iterdir():
             found = numbered.fullmatch(part.name)

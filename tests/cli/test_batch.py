@@ -83,10 +83,11 @@ def test_what_a_killed_answer_left_goes_with_the_next_one(
     alive.send_signal(signal.SIGSTOP)
     dead.communicate(timeout=60)
     assert part_of(answer, dead).exists()
-    others = [tmp_path / f"{answer.name}{end}" for end in (".part", ".12a.part", f"x.{dead.pid}.part", ".part.12")]
+    ends = (".part", ".12a.part", f"x.{dead.pid}.part", ".part.12", ".001.part", f".{dead.pid}.part")
+    others = [tmp_path / f"{start}{answer.name}{end}" for start in ("", ".") for end in ends]
     for path in others:
         path.write_text("not ours")
-    locked = tmp_path / f"{answer.name}.{dead.pid}0000.part"
+    locked = tmp_path / f".{answer.name}.g4local.{dead.pid}0000.part"
     locked.write_text("of a process on another machine")
     with locked.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -96,7 +97,7 @@ def test_what_a_killed_answer_left_goes_with_the_next_one(
 
 def part_of(file: Path, process: subprocess.Popen[str]) -> Path:
     """Where a process gathers its answer."""
-    return file.with_name(f"{file.name}.{process.pid}.part")
+    return file.with_name(f".{file.name}.g4local.{process.pid}.part")
 
 
 def test_a_file_that_can_not_be_written_is_one_sentence(environment: dict[str, str], tmp_path: Path) -> None:
