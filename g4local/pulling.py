@@ -5,15 +5,15 @@ neither, the one that the hub announces, which is pinned then.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from g4local import library, pins
+from g4local import library, pins, placing
 from g4local.catalog import Entry, Kind, Reference
 from g4local.core import foreign
-from g4local.core.errors import NetworkError, UsageError
+from g4local.core.errors import NetworkError
 from g4local.core.progress import Progress, Report
 from g4local.hub import cache
 from g4local.hub.downloading import download
@@ -88,11 +88,11 @@ def pull(reference: Reference, choice: Choice, context: Context) -> list[Pulled]
         if place not in listings:
             context.report(Progress("ask the hub", 0, 0))
             listings[place] = listing(*place, context.cancel)
-        for file in _files(target.entry, listings[place]):
-            if not choice.update:
+        files = _files(target.entry, listings[place])
+        if not choice.update:
+            for file in files:
                 _expect_same(file, target.entry, known, context)
-            pin = _named(file, target, models, known, context)
-            wanted.append((pin, Wanted(file, models / pin.name)))
+        wanted += _placed(files, target, models, known, context)
     return _bring(wanted, known, models, context)
 
 
@@ -158,26 +158,21 @@ def _expect_same(file: Remote, entry: Entry, known: dict[str, Pin], context: Con
     )
 
 
-def _named(file: Remote, target: Target, models: Path, known: dict[str, Pin], context: Context) -> Pin:
-    """The pin of a file, with a name here that no other file has: the hub's, or a longer one."""
-    entry = target.entry
-    owner, _, repo = file.repo.rpartition("/")
-    model = repo.removesuffix("-GGUF").removesuffix("-gguf")
-    plain = file.name if "gemma" in file.name.lower() else f"{model}-{file.name}"
-    before = known.get(f"{file.repo}/{file.path}")
-    quant = entry.quant or file.quant
-    pin = Pin(plain, file.repo, file.path, file.commit, file.nbytes, file.digest, target.size, quant, entry.kind)
-    for name in dict.fromkeys((before.name if before else plain, plain, f"{owner}-{plain}")):
-        place = models / name
-        is_ours = before is not None and name == before.name and pins.here(models, before)
-        if is_ours or not place.exists() or _is(place, file, context):
-            return replace(pin, name=name)
-    raise UsageError(f"{models / plain} is there already, and is another file.", "Move it away, or rename it.")
+def _placed(
+    files: Sequence[Remote], target: Target, models: Path, known: dict[str, Pin], context: Context
+) -> Iterator[tuple[Pin, Wanted]]:
+    """Each file with its place, and with what is to be remembered of it."""
+    before = [known.get(f"{file.repo}/{file.path}") for file in files]
+    for wanted in placing.placed(files, before, models, lambda path, file: _is(path, file, context)):
+        file, entry = wanted.file, target.entry
+        name, quant = wanted.target.name, entry.quant or file.quant
+        pin = Pin(name, file.repo, file.path, file.commit, file.nbytes, file.digest, target.size, quant, entry.kind)
+        yield pin, wanted
 
 
 def _is(path: Path, file: Remote, context: Context) -> bool:
     """Whether a file that is here is the one on the hub."""
-    if path.stat().st_size != file.nbytes:
+    if not path.is_file() or path.stat().st_size != file.nbytes:
         return False
     context.report(Progress("hash", 0, 0))
     return git_or_sha256(path, file, context.cancel) == file.digest
@@ -190,15 +185,12 @@ def _bring(
     origins: dict[str, Origin] = {}
     missing = []
     for pin, file in wanted:
-        before = known.get(pin.key)
-        if file is None or (file.is_here and (before is None or before.digest == pin.digest)):
+        if file is None or file.is_here:
             origins[pin.name] = "here"
         elif cache.link(file, context.cancel):
             origins[pin.name] = "cache"
         else:
             origins[pin.name] = "download"
-            if file.is_here:  # what was pulled before, of the same size, and is to be updated
-                file.target.unlink()
             missing.append(file)
     fresh = [(pin, file) for pin, file in wanted if file]
     try:

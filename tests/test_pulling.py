@@ -142,6 +142,30 @@ def test_a_file_that_changed_on_the_hub_is_refused_until_it_is_asked_for(here: H
     pull(f"{REPO}:q8_0", places)
 
 
+def test_what_is_to_be_updated_stays_until_the_new_file_is_whole(here: Hub, places: Paths) -> None:
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 1))
+    (pulled,) = pull(REPO, places)
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 2))
+    for fault in (Fault("cdn", status=418), Fault("cdn", flip_at=5)):
+        here.faults(fault)
+        with pytest.raises(NetworkError):
+            pull(REPO, places, update=True)
+        assert pulled.path.read_bytes() == noise(2000, 1)
+        assert [pin.digest for pin in pins.read(places.models).values()] == [pulled.pin.digest]
+    here.faults()
+    (fresh,) = pull(REPO, places, update=True)
+    assert (fresh.origin, fresh.path.read_bytes()) == ("download", noise(2000, 2))
+    assert names(places) == ["gemma-tiny-Q8_0.gguf"]
+
+
+def test_an_update_that_was_killed_before_it_was_remembered_does_not_come_twice(here: Hub, places: Paths) -> None:
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 1))
+    (pulled,) = pull(REPO, places)
+    pulled.path.write_bytes(here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 2)))
+    (fresh,) = pull(REPO, places, update=True)
+    assert fresh.origin == "here" and pins.read(places.models)[fresh.pin.key].digest != pulled.pin.digest
+
+
 def test_a_file_with_another_hash_than_the_catalogs_is_refused(here: Hub, places: Paths) -> None:
     here.put(E2B, "gemma-4-E2B_q4_0-it.gguf", noise(2000))
     with pytest.raises(NetworkError, match="fa401b55") as caught:
@@ -178,6 +202,31 @@ def test_a_model_in_several_files_comes_whole(here: Hub, places: Paths) -> None:
     assert [each.origin for each in pull(first, places)] == ["here", "download", "here"]
 
 
+def test_the_files_of_one_model_have_names_that_go_together(here: Hub, places: Paths) -> None:
+    part = "gemma-tiny-BF16-0000{}-of-00003.gguf".format
+    for number in (1, 2, 3):
+        here.put(REPO, part(number), noise(2000, number))
+    places.models.mkdir()
+    (places.models / part(2)).write_bytes(b"another model's")
+    for _ in range(2):
+        assert [each.path.name for each in pull(REPO, places)] == [f"owner-{part(number)}" for number in (1, 2, 3)]
+    (places.models / part(2)).unlink()
+    (places.models / f"owner-{part(3)}").unlink()
+    assert [each.path.name for each in pull(REPO, places)] == [f"owner-{part(number)}" for number in (1, 2, 3)]
+    (places.models / f"owner-{part(3)}").write_bytes(b"another model's")
+    assert [each.path.name for each in pull(REPO, places)] == [part(number) for number in (1, 2, 3)]
+
+
+def test_a_model_of_which_the_hub_lacks_a_file_is_refused(here: Hub, places: Paths) -> None:
+    for number in (1, 3):
+        here.put(REPO, f"gemma-tiny-BF16-0000{number}-of-00003.gguf", noise(2000, number))
+    here.put(REPO, "gemma-tiny-BF16-00002-of-00004.gguf", noise(2000, 2))
+    for name in (f"{REPO}:bf16", f"{REPO}:gemma-tiny-BF16-00001-of-00003.gguf"):
+        with pytest.raises(ModelNotFound, match="2 of the 3 files"):
+            pull(name, places)
+    assert names(places) == []
+
+
 def test_one_file_that_fails_leaves_the_others(here: Hub, places: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloading, "_AT_ONCE", 1)
     here.put(REPO, "gemma-tiny-Q4_K_M.gguf", noise(2000))
@@ -212,6 +261,15 @@ def cached(here: Hub, tmp_path: Path) -> Iterator[Path]:
 
     here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(50_000))
     yield Path(hf_hub_download(REPO, "gemma-tiny-Q8_0.gguf", cache_dir=tmp_path / "hf"))
+
+
+def test_an_update_that_is_in_the_cache_replaces_the_file(here: Hub, places: Paths, cached: Path) -> None:
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(50_000, 1))
+    pull(REPO, places)
+    here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(50_000))
+    (pulled,) = pull(REPO, places, update=True)
+    assert pulled.origin == "cache" and pulled.path.resolve() == cached.resolve()
+    assert names(places) == ["gemma-tiny-Q8_0.gguf"]
 
 
 def test_a_file_in_hugging_faces_cache_is_used_where_it_is(here: Hub, places: Paths, cached: Path) -> None:

@@ -1,5 +1,6 @@
 """Files that another program of this machine has downloaded already, in Hugging Face's own cache."""
 
+import os
 from pathlib import Path
 from threading import Event
 
@@ -15,10 +16,12 @@ def link(wanted: Wanted, cancel: Event) -> bool:
     cached = _cached(wanted.file)
     if cached is None or git_or_sha256(cached, wanted.file, cancel) != wanted.file.digest:
         return False
+    fresh = wanted.target.with_name(f".{wanted.target.name}.{os.getpid()}.link")
     try:
         wanted.target.parent.mkdir(parents=True, exist_ok=True)
-        wanted.target.unlink(missing_ok=True)  # a link that leads nowhere any more
-        wanted.target.symlink_to(cached)
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(cached)
+        fresh.replace(wanted.target)
     except OSError:  # a file system without links
         return False
     return True

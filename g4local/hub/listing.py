@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from threading import Event
 from typing import TYPE_CHECKING, Literal
 
-from g4local.core import offline
+from g4local.core import offline, split
 from g4local.core.errors import ModelNotFound, NetworkError
 from g4local.hub import client
 from g4local.hub.patience import persistently
@@ -30,7 +30,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 _WAITS = 2
 """Tries after the first one; before anything came, a person wants to know soon that there is no network."""
-_SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class Remote:
     @property
     def stem(self) -> str:
         """The name without its ending and, of a model in several files, without the number."""
-        return _SHARD.sub("", PurePosixPath(self.path).stem)
+        part = split.part(self.name)
+        return part.stem if part else PurePosixPath(self.path).stem
 
     @property
     def quant(self) -> str:
@@ -103,13 +103,18 @@ class Repository:
         return self.whole(next(file for file in models if file.quant == wanted))
 
     def whole(self, first: Remote) -> tuple[Remote, ...]:
-        """All files of the model that this one is a part of."""
-        folder = PurePosixPath(first.path).parent
-        if not _SHARD.search(PurePosixPath(first.path).stem):
+        """All files of the model that this one is a part of; ModelNotFound where one of them is missing."""
+        part = split.part(first.path)
+        if part is None:
             return (first,)
-        return tuple(
-            file for file in self.files if file.stem == first.stem and PurePosixPath(file.path).parent == folder
-        )
+        by_path = {file.path: file for file in self.files}
+        files = [by_path[path] for number in range(1, part.count + 1) if (path := part.name(number)) in by_path]
+        if len(files) != part.count:
+            raise ModelNotFound(
+                f"{self.name} has only {len(files)} of the {part.count} files of {part.stem}.",
+                "Take another quant, or tell its owner.",
+            )
+        return tuple(files)
 
     def sidecar(self, kind: Kind) -> Remote:
         """The towers or the drafter; those nearest to the top, in 16 bits rather than in 8."""

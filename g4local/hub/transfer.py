@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Wanted:
 
     file: Remote
     target: Path
+    replaces: tuple[int, int] | None = None
+    """Device and number of another file that has the target's name for as long as this one has not come."""
 
     @property
     def part(self) -> Path:
@@ -51,8 +54,13 @@ class Wanted:
 
     @property
     def is_here(self) -> bool:
-        """Whether the target is there with the right size."""
-        return self.target.is_file() and self.target.stat().st_size == self.file.nbytes
+        """Whether the target is there with the right size, and is not what is to be replaced."""
+        try:
+            about = self.target.stat()
+        except OSError:
+            return False
+        is_whole = stat.S_ISREG(about.st_mode) and about.st_size == self.file.nbytes
+        return is_whole and (about.st_dev, about.st_ino) != self.replaces
 
 
 def fetch(wanted: Wanted, tell: Callable[[int], None], cancel: Event) -> None:
