@@ -28,7 +28,6 @@ _BLOCK = 512
 """Bytes of what `st_blocks` counts."""
 _CONVERTED = re.compile(r"(.+)-[A-Z0-9_]+-([0-9a-f]{16})")
 """The name of a conversion: of the folder, the recipe, and of all that went into it."""
-_XET = re.compile(r".+\.[0-9a-f]{16}\.xet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +181,6 @@ def _halves(paths: Paths) -> Iterator[Leaving]:
     for place in unfinished:
         if (draft := place / library.DRAFT).is_dir() and not draft.is_symlink():
             yield Leaving(draft, "part", _filled_nbytes(draft), "what made it was killed")
-    for path in sorted(paths.models.glob("*.xet")):
-        if _XET.fullmatch(path.name) and path.is_dir() and not is_written(path.with_suffix(".part")):
-            yield Leaving(path, "part", _all_nbytes(path), "what wrote it was killed")
     for folder in sorted(paths.snapshots.glob("*/")):
         yield from (_leaving(path, "part", "what wrote it was killed") for path in snapshots.abandoned(folder))
 

@@ -42,6 +42,8 @@ class Fault:
     stall_seconds: float = 5
     flip_at: int = -1
     no_ranges: bool = False
+    most: int = -1
+    """Bytes of the longest answer that is given, as networks for content have it."""
     trickle: bool = False
     """A byte now and then."""
 
@@ -169,14 +171,18 @@ class Handler(BaseHTTPRequestHandler):
         content = path.read_bytes()
         if fault and fault.flip_at >= 0:
             content = content[: fault.flip_at] + bytes([content[fault.flip_at] ^ 1]) + content[fault.flip_at + 1 :]
-        start = 0
+        start, total = 0, len(content)
         asked = self.headers.get("Range", "")
-        if asked.startswith("bytes=") and not (fault and fault.no_ranges):
-            start = int(asked.removeprefix("bytes=").partition("-")[0])
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
+        is_partial = asked.startswith("bytes=") and not (fault and fault.no_ranges)
+        if is_partial:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, content = int(first), content[: int(last) + 1 if last else total]
+        if fault and 0 <= fault.most < len(content) - start:
+            self._refuse(400, {})
+            return
+        self.send_response(206 if is_partial else 200)
+        if is_partial:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{total}")
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         if self.command == "GET":

@@ -147,12 +147,10 @@ def test_halves_go_unless_somebody_writes_them(places: Paths) -> None:
         places.converted / "y.gguf.part",
         places.checkpoints / "c0ffee" / "name" / f"model.safetensors.{'1' * 16}.part",
         places.cache / "tuning.json.99999999.part",
-        places.models / f"z.gguf.{'2' * 16}.xet" / "half",
     ]
     alive = [
         places.models / f"w.gguf.{'3' * 16}.part",
         places.cache / f"tuning.json.{os.getpid()}.part",
-        places.models / f"w.gguf.{'3' * 16}.xet" / "half",
     ]
     for path in (*dead, *alive):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +161,7 @@ def test_halves_go_unless_somebody_writes_them(places: Paths) -> None:
         leaving = unused(places)
         assert {each.kind for each in leaving} == {"part"} and {each.nbytes for each in leaving} == {5}
         gone(leaving)
-        assert [path.exists() for path in (*dead, *alive)] == [False] * 5 + [True] * 3
+        assert [path.exists() for path in (*dead, *alive)] == [False] * 4 + [True] * 2
         late = Leaving(alive[0], "part", 5, "")
         assert not removing.remove(late) and alive[0].exists()
     assert removing.remove(late) and not alive[0].exists()

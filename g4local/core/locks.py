@@ -4,7 +4,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +28,8 @@ def alone(file: Path) -> Iterator[None]:
     """Keep a file that is replaced as a whole to oneself, by a lock beside it; waits for others. OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.with_name(f".{file.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -37,9 +38,17 @@ def locked(path: Path) -> Iterator[bool]:
     """Lock a file or folder for the block; False where another process has a lock, or has replaced it. OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        yield try_lock(descriptor) and _is(path, descriptor)
+        yield try_lock(descriptor) and is_still(path, descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_still(path: Path, descriptor: int) -> bool:
+    """Whether an open file is the one that has the name, and has not been replaced or removed."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(path: Path) -> bool:
@@ -70,10 +79,3 @@ def _is_of_the_living(part: Path) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def _is(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from g4local import __version__
-from g4local.core.errors import ModelNotFound, NetworkError, UsageError
+from g4local.core.errors import ModelNotFound, NetworkError, UsageError, reason
 
 if TYPE_CHECKING:
-    from httpx2 import Response
+    from httpx2 import Client, Response
     from huggingface_hub import HfApi
 
 NAME = "g4local"
@@ -53,6 +53,25 @@ def api() -> "HfApi":
 
     logging.set_verbosity(logging.ERROR)
     return HfApi(library_name=NAME, library_version=__version__)
+
+
+def session() -> "Client":
+    """The library's HTTP client; UsageError where the environment names a proxy or certificates that are none."""
+    _keep_quiet()
+    from huggingface_hub.utils import get_session
+
+    try:
+        return get_session()
+    except (ValueError, ImportError) as error:
+        raise UsageError(
+            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is none that can be used.",
+            "A proxy is http://HOST:PORT or https://HOST:PORT; SOCKS is not known here.",
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR can't be used: {reason(error)}.",
+            "Unset it, or name a file of certificates.",
+        ) from error
 
 
 def headers() -> dict[str, str]:
@@ -97,8 +116,7 @@ def told(what: str) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         raise _refusal(what, error.response) from error
     except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-        reason = str(error) or type(error).__name__
-        raise Passing(f"{what} can't be downloaded: {reason}.") from error
+        raise Passing(f"{what} can't be downloaded: {str(error) or type(error).__name__}.") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise NetworkError(f"{what} can't be downloaded: {error}.", _CONNECTION_HINT) from error
 

@@ -72,7 +72,8 @@ class _Worker(Thread):
 
     def __init__(self, queue: "SimpleQueue[Wanted]", stop: Event) -> None:
         super().__init__(name="g4local download", daemon=True)
-        self.failure: G4Error | None = None
+        self.failure: Exception | None = None
+        """What ended it, to be raised where it was started."""
         self._queue = queue
         self._stop_asked = stop
         self._finished = 0
@@ -92,7 +93,7 @@ class _Worker(Thread):
                 return
             try:
                 fetch(wanted, self._tell, self._stop_asked)
-            except G4Error as failure:
+            except Exception as failure:
                 self.failure = failure
                 return
             self._finished, self._current = self._finished + wanted.file.nbytes, 0

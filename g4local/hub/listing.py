@@ -138,6 +138,7 @@ def listing(repo: str, revision: str | None, cancel: Event) -> Repository:
 
     def ask() -> Repository:
         hub = client.api()
+        client.session()
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
         with client.told(repo):

@@ -8,10 +8,9 @@ is asked for by a byte range. A lock on the part keeps two processes from writin
 import hashlib
 import os
 import re
-import shutil
 import stat
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from g4local.core import offline
 from g4local.core.errors import G4Error, NetworkError, reason
-from g4local.core.locks import try_lock
+from g4local.core.locks import is_still, try_lock
 from g4local.hub import client
 from g4local.hub.client import Passing
 from g4local.hub.listing import Remote
@@ -34,8 +33,9 @@ _SHA256_DIGITS = 64
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_NBYTES = 1024
 """A pointer is shorter."""
-_MOST_PLAIN = 50_000_000_000
-"""Bytes of a file that the hub gives over plain HTTPS; what is larger comes through hf-xet only."""
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+_MOST_AT_ONCE = 20_000_000_000
+"""Bytes that one request asks for; networks for content refuse to give more than 50 GB in an answer, but for ranges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,10 @@ def fetch(wanted: Wanted, tell: Callable[[int], None], cancel: Event) -> None:
             return
         digest = _digest(file)
         done = _known(part, digest, file.nbytes, tell, cancel)
-        if file.nbytes > _MOST_PLAIN:
-            _fetch_large(wanted, digest, tell, cancel)
-        else:
-            for chunk in _pieces(file, done, cancel):
-                _write(part, chunk, wanted.part)
-                digest.update(chunk)
-                tell(done := done + len(chunk))
+        for chunk in _pieces(file, done, cancel):
+            _write(part, chunk, wanted.part)
+            digest.update(chunk)
+            tell(done := done + len(chunk))
         _finish(wanted, part, digest.hexdigest())
 
 
@@ -154,47 +151,57 @@ def _pieces(file: Remote, done: int, cancel: Event) -> Iterator[bytes]:
 
 
 def _connection(file: Remote, done: int, pace: Pace) -> Generator[bytes]:
-    """What one connection brings of a file, from `done` on, as the network gives it."""
+    """What one connection brings of a file, from `done` on, as the network gives it: the rest, or much of it."""
     from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import get_session, hf_raise_for_status
+    from huggingface_hub.utils import hf_raise_for_status
 
     offline.expect_network(f"{file.repo}/{file.path}")
-    headers = {**client.headers(), "Accept-Encoding": "identity"}
-    if done:
-        headers["Range"] = f"bytes={done}-"
+    headers = {**client.headers(), "Accept-Encoding": "identity", **_range(file, done)}
     url = hf_hub_url(file.repo, file.path, revision=file.commit, endpoint=constants.ENDPOINT)
     with (
         client.told(f"{file.repo}/{file.path}"),
-        get_session().stream("GET", url, headers=headers, timeout=client.timeout()) as response,
+        client.session().stream("GET", url, headers=headers, timeout=client.timeout()) as response,
     ):
         hf_raise_for_status(response)
-        skip = done - _start(file, done, response)
+        start, end = _span(file, done, response)
+        skip = done - start
         for chunk in response.iter_raw():
             rest, skip = chunk[skip:], max(skip - len(chunk), 0)
             if rest:
                 done += len(rest)
-                if done > file.nbytes:
-                    raise _other(file, f"more than the {file.nbytes} bytes that were announced came")
+                if done > end:
+                    raise _other(file, f"more than the {end} bytes that were announced came")
                 yield rest
             pace.add(len(chunk))
-        if done < file.nbytes:
+        if done < end:
             raise Passing(f"{file.path} ended after {done} of {file.nbytes} bytes.")
 
 
-def _start(file: Remote, done: int, response: "Response") -> int:
-    """Where the bytes of an answer begin; 0 when the server gives no ranges. NetworkError when it is another file."""
+def _range(file: Remote, done: int) -> dict[str, str]:
+    """The header that asks for the bytes from `done` on; none where the whole file is asked for at once."""
+    end = done + _MOST_AT_ONCE
+    if end < file.nbytes:
+        return {"Range": f"bytes={done}-{end - 1}"}
+    return {"Range": f"bytes={done}-"} if done else {}
+
+
+def _span(file: Remote, done: int, response: "Response") -> tuple[int, int]:
+    """Where the bytes of an answer begin and end; all of it when the server gives no ranges.
+
+    NetworkError when it is another file.
+    """
     partial = response.headers.get("Content-Range", "") if response.status_code == 206 else ""
     whole = response.headers.get("Content-Length")
     if partial:
-        span, _, total = partial.removeprefix("bytes ").partition("/")
-        if total not in (str(file.nbytes), "*") or span.partition("-")[0] != str(done):
-            raise _other(file, f"the server answers with {partial} instead of bytes {done}- of {file.nbytes}")
-        return done
+        found = _CONTENT_RANGE.fullmatch(partial)
+        if found and int(found[1]) == done <= int(found[2]) and found[3] in (str(file.nbytes), "*"):
+            return done, min(int(found[2]) + 1, file.nbytes)
+        raise _other(file, f"the server answers with {partial} instead of bytes {done}- of {file.nbytes}")
     if whole is not None and whole != str(file.nbytes):
         if whole.isdecimal() and int(whole) < _POINTER_NBYTES and response.read().startswith(_POINTER):
             raise _other(file, "the server has only its Git LFS pointer")
         raise _other(file, f"the server has {whole} bytes instead of {file.nbytes}")
-    return 0
+    return 0, file.nbytes
 
 
 def _write(part: BinaryIO, content: bytes, path: Path) -> None:
@@ -203,20 +210,6 @@ def _write(part: BinaryIO, content: bytes, path: Path) -> None:
     with writing(path):
         while rest:
             rest = rest[part.write(rest) :]
-
-
-def _fetch_large(wanted: Wanted, digest: "hashlib._Hash", tell: Callable[[int], None], cancel: Event) -> None:
-    """A file that comes through hf-xet: as a whole, by the library's own download, and hashed then."""
-    from huggingface_hub import hf_hub_download
-
-    file = wanted.file
-    folder = wanted.part.with_suffix(".xet")
-    with writing(wanted.part), client.told(f"{file.repo}/{file.path}"):
-        came = Path(hf_hub_download(file.repo, file.path, revision=file.commit, local_dir=folder))
-        came.replace(wanted.part)
-        shutil.rmtree(folder)
-    with wanted.part.open("rb") as content:
-        _known(content, digest, file.nbytes, tell, cancel)
 
 
 def _finish(wanted: Wanted, part: BinaryIO, digest: str) -> None:
@@ -243,14 +236,13 @@ def _alone(wanted: Wanted, cancel: Event) -> Iterator[BinaryIO | None]:
             while not try_lock(part):
                 if cancel.wait(_LOCK_SECONDS):
                     raise stopped()
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(part.fileno()), wanted.part.stat()):
-                    if wanted.is_here:
-                        wanted.part.unlink()
-                        yield None
-                    else:
-                        yield part
-                    return
+            if is_still(wanted.part, part.fileno()):
+                if wanted.is_here:
+                    wanted.part.unlink()
+                    yield None
+                else:
+                    yield part
+                return
 
 
 def _as_file(path: str, flags: int) -> int:

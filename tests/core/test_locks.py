@@ -1,5 +1,7 @@
 """Locks: who has one, and whether a part is being written."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from g4local.core.locks import is_locked, is_written, locked
+from g4local.core.locks import alone, is_locked, is_written, locked
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -53,3 +55,12 @@ def test_a_part_that_is_numbered_is_written_while_that_process_lives(tmp_path: P
     assert not is_written(part)
     for name in ("x.part", "x.json.99999999999.part", "x.json.9999999999.part", "x.json.1a.part"):
         assert not is_written(tmp_path / name)
+
+
+def test_a_file_system_without_locks_locks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with alone(tmp_path / "file.json"), alone(tmp_path / "file.json"), locked(tmp_path) as is_ours:
+        assert is_ours and not is_locked(tmp_path)

@@ -4,11 +4,14 @@ import hashlib
 from pathlib import Path
 from threading import Event, Thread
 
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from g4local.core.errors import Cancelled, G4Error, NetworkError
+from g4local.core.errors import Cancelled, G4Error, NetworkError, UsageError
+from g4local.core.progress import silent
 from g4local.hub import transfer
+from g4local.hub.downloading import download
 from g4local.hub.listing import Remote, listing
 from g4local.hub.transfer import Wanted, fetch
 from tests.hub_server import Fault
@@ -116,6 +119,15 @@ def test_a_file_that_changed_between_list_and_download_is_found(here: Hub, wante
     assert not wanted.target.exists()
 
 
+@pytest.mark.parametrize("answer", ["bytes 100-99/300000", "bytes 100-/300000", "bytes x", "bytes 100-199/200"])
+def test_a_range_that_makes_no_sense_is_another_file(here: Hub, wanted: Wanted, answer: str) -> None:
+    wanted.part.parent.mkdir()
+    wanted.part.write_bytes(noise(NBYTES)[:100])
+    here.faults(Fault("cdn", status=206, headers={"Content-Range": answer}))
+    with pytest.raises(NetworkError, match="instead of bytes 100- of 300000"):
+        fetch(wanted, ignore, Event())
+
+
 def test_a_pointer_in_place_of_the_file_is_called_so(here: Hub, wanted: Wanted) -> None:
     here.faults(Fault("cdn", body="version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 300000\n"))
     with pytest.raises(NetworkError, match="Git LFS pointer"):
@@ -204,13 +216,41 @@ def test_a_disk_that_takes_no_more_is_told_and_what_came_is_kept(here: Hub, want
     assert here.sent() == NBYTES - 200_000
 
 
-def test_what_is_too_large_for_plain_https_comes_by_the_librarys_own_download(
+@pytest.mark.parametrize("known", [0, 99_999, 100_000, 250_000, NBYTES])
+def test_what_is_too_large_for_one_answer_comes_in_several(
+    here: Hub, wanted: Wanted, monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    monkeypatch.setattr(transfer, "_MOST_AT_ONCE", 100_000)
+    wanted.part.parent.mkdir()
+    wanted.part.write_bytes(noise(NBYTES)[:known])
+    here.faults(Fault("cdn", times=1, most=100_000, stop_at=known + 50_000), Fault("cdn", most=100_000))
+    told: list[int] = []
+    fetch(wanted, told.append, Event())
+    assert wanted.target.read_bytes() == noise(NBYTES) and names(wanted) == [NAME]
+    assert told[-1] == NBYTES and told == sorted(told)
+    assert here.sent() == NBYTES - known
+
+
+def test_a_large_file_that_is_stopped_is_gone_on_with(
     here: Hub, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "_MOST_PLAIN", 1000)
+    monkeypatch.setattr(transfer, "_MOST_AT_ONCE", 100_000)
+    stop = Event()
+    with pytest.raises(Cancelled):
+        fetch(wanted, lambda nbytes: stop.set() if nbytes > 150_000 else None, stop)
+    kept = wanted.part.stat().st_size
+    here.faults()
     fetch(wanted, ignore, Event())
-    assert wanted.target.read_bytes() == noise(NBYTES)
-    assert names(wanted) == [NAME]
+    assert here.sent() == NBYTES - kept and kept > 150_000
+
+
+def test_a_server_without_ranges_is_asked_once_for_a_large_file(
+    here: Hub, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "_MOST_AT_ONCE", 100_000)
+    here.faults(Fault("cdn", no_ranges=True))
+    fetch(wanted, ignore, Event())
+    assert wanted.target.read_bytes() == noise(NBYTES) and here.sent() == NBYTES
 
 
 def test_a_link_in_the_parts_place_is_not_written_through(here: Hub, wanted: Wanted, tmp_path: Path) -> None:
@@ -229,3 +269,35 @@ def test_no_server_at_all_is_a_sentence(here: Hub, wanted: Wanted, monkeypatch: 
     with pytest.raises(NetworkError) as caught:
         fetch(wanted, ignore, Event())
     assert caught.value.exit_code == 7 and "connection" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("HTTP_PROXY", "foo://somebody:secret@x", "HTTPS_PROXY"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "HTTPS_PROXY"),
+        ("SSL_CERT_FILE", "/nonexistent", "SSL_CERT_FILE"),
+    ],
+)
+def test_a_proxy_or_certificates_that_are_none_are_called_so(
+    here: Hub, wanted: Wanted, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv(name, value)
+    huggingface_hub.close_session()
+    for ask in (lambda: listing(REPO, None, Event()), lambda: fetch(wanted, ignore, Event())):
+        with pytest.raises(UsageError, match=words) as caught:
+            ask()
+        assert "secret" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_an_error_that_nobody_foresaw_ends_a_download_as_itself(
+    here: Hub, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unforeseen(*arguments: object) -> None:
+        raise FileNotFoundError("a file of somebody else's")
+
+    monkeypatch.setattr(transfer, "_connection", unforeseen)
+    with pytest.raises(FileNotFoundError, match="somebody else's"):
+        download([wanted], silent, Event())
