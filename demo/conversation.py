@@ -26,11 +26,14 @@ class Conversation:
     """The call that the last question needs."""
     facts: tuple[str, ...] = field(default=())
     """What the last answer must contain, because the tool said it."""
+    others: tuple[Tool, ...] = ()
+    """Tools that are declared behind those, of which the model has learnt nothing."""
 
     @property
     def declarations(self) -> list[dict[str, Json]]:
         """The declared tools as the template takes them."""
-        return [declaration(tool) for tool in builtin_tools() if tool.name in self.tools]
+        learnt = (tool for tool in builtin_tools() if tool.name in self.tools)
+        return [declaration(tool) for tool in (*learnt, *self.others)]
 
 
 @cache

@@ -1,7 +1,8 @@
 """Ask the model what training never asked, and count: `python -m demo.evaluate --quant Q8_0 [--sampled]`.
 
 The checkpoint is converted and run by g4local itself. Figures are shares of all questions of a kind; an answer is
-right when it is one of the intent's to the letter, a call when its name and arguments are exact.
+right when it is one of the intent's to the letter, a call when its name and arguments are exact. With `--offer` every
+question has tools that the model was not trained with.
 """
 
 import argparse
@@ -10,13 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
 
 from demo import conversations, encoding
+from demo.conversation import LEARNT, Conversation
 from demo.phrases import talk
 from demo.tool_talk import MISSING
 from demo.vocabulary import END_IDS, SPACE, SPECIAL, special_id
@@ -27,9 +29,36 @@ from g4local.chat.toolcalls import parse
 from g4local.core.messages import ToolCall
 from g4local.core.progress import silent
 from g4local.core.prompt import Segment
+from g4local.tools.registry import Tool, builtin, harmless
 
 SHIPPED = Path(__file__).parents[1] / "g4local" / "demo"
 LONGEST_REPLY = 160
+
+FORECAST = Tool(
+    "weather__forecast",
+    "Tell what the weather will be in a city.",
+    {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "description": "The city, with its country where there are several."},
+            "days": {"type": "integer", "description": "How many days to look ahead.", "minimum": 1, "maximum": 14},
+        },
+        "required": ["city"],
+    },
+    lambda arguments, cancel: "",
+    changes=True,
+    source="MCP server weather",
+    served=True,
+)
+"""A tool as an MCP server may offer it."""
+
+_BUILTIN = builtin(Path())
+OFFERED: dict[str, tuple[Tool, ...]] = {
+    "harmless": harmless(_BUILTIN),
+    "all": _BUILTIN,
+    "mcp": (*_BUILTIN, FORECAST),
+}
+"""Tools to declare in every question: what `--tools` offers, all that are built in, and those with a server's."""
 
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 
@@ -77,6 +106,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500, help="questions of each kind")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument(
+        "--offer", choices=OFFERED, help="tools to declare; without it some of the four, as in training"
+    )
+    parser.add_argument(
         "--sampled", action="store_true", help="Gemma's default sampling instead of the likeliest token"
     )
     parser.add_argument("--wrong", type=Path, help="where to write the replies that were wrong")
@@ -88,6 +120,7 @@ def main() -> None:
             decoder(arguments.checkpoint),
             arguments.count,
             arguments.seed,
+            OFFERED.get(arguments.offer, ()),
         )
     print(json.dumps(score.shares(), indent=2))
     if arguments.wrong:
@@ -112,11 +145,19 @@ def speaking(checkpoint: Path, quant: str, folder: Path) -> Iterator[Callable[[l
         engine.close()
 
 
-def evaluate(speak: Speak, decode: Callable[[list[int]], str], count: int, seed: int) -> Score:
-    """Ask `count` held-out questions about g4local, and as many that need a tool."""
+def evaluate(
+    speak: Speak, decode: Callable[[list[int]], str], count: int, seed: int, offered: tuple[Tool, ...] = ()
+) -> Score:
+    """Ask `count` held-out questions about g4local, and as many that need a tool.
+
+    Where tools are `offered`, all of them are declared each time, so that none is asked for that is missing.
+    """
     score = Score()
     for kind in ("intent", "tool"):
-        for number, each in enumerate(islice(conversations.held_out(f"{seed} {kind}", kind), count)):
+        asked = conversations.held_out(f"{seed} {kind}", kind)
+        if offered:
+            asked = (_with(offered, each) for each in asked if not each.intent.startswith("no "))
+        for number, each in enumerate(islice(asked, count)):
             turns = next(i for i, message in enumerate(each.messages) if message.role == "user") + 1
             reply = taken_apart(speak(encoding.segments(each, turns=turns), number), each.thinking, decode)
             question = each.messages[turns - 1].text
@@ -125,6 +166,7 @@ def evaluate(speak: Speak, decode: Callable[[list[int]], str], count: int, seed:
             score.add("thinks when told to, else not", (reply.thought is not None) == each.thinking, **details)
             if each.call is None:
                 score.add("right answer", reply.call is None and reply.text in _answers(each.intent), **details)
+                score.add("no call where none is needed", reply.call is None, **details)
                 continue
             exact = reply.call == ToolCall(each.call.name, each.call.arguments)
             score.add("exact tool call", exact, **details)
@@ -135,6 +177,11 @@ def evaluate(speak: Speak, decode: Callable[[list[int]], str], count: int, seed:
             used = all(fact in reply.text for fact in each.facts) and reply.call is None
             score.add("uses the result", used, **{**details, "reply": reply, "facts": each.facts})
     return score
+
+
+def _with(offered: tuple[Tool, ...], conversation: Conversation) -> Conversation:
+    others = tuple(tool for tool in offered if tool.name not in LEARNT)
+    return replace(conversation, tools=LEARNT, others=others)
 
 
 def taken_apart(ids: list[int], thinking: bool, decode: Callable[[list[int]], str], in_thought: bool = False) -> Reply:

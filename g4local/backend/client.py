@@ -141,7 +141,9 @@ class WorkerEngine:
     def _load(self, report: Report, cancel: Event) -> tuple[Child, EngineInfo]:
         """A new child; a `close` at any moment before it is there ends it."""
         closed, info = self._closed, None
-        options = replace(self._options, **asdict(tuning.setting(self._options, self._cache, self._command)))
+        options = self._options
+        if not options.vocabulary_only:
+            options = replace(options, **asdict(tuning.setting(options, self._cache, self._command)))
         child = self._child = Child(self._command, self._logs)
         frame = {"do": "start", "options": frames.options(options)}
         try:

@@ -50,6 +50,8 @@ class LoadOptions:
     """The folder of states that outlive the process; None keeps none."""
     snapshot_bytes: int = 4 << 30
     """What all of them may take."""
+    vocabulary_only: bool = False
+    """Read no weights: such an engine can be started and tokenizes, and nothing more."""
 
 
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -119,7 +121,7 @@ class EngineInfo:
     """The file's own `general.name`, or its stem."""
     architecture: str
     context: int
-    """Tokens of context that it was loaded with."""
+    """Tokens of context that it was loaded with; 0 where only the vocabulary was."""
     trained_context: int
     vocab_size: int
     special_tokens: Mapping[str, int] = field(repr=False)

@@ -11,7 +11,7 @@ import llama_cpp.llama_cpp as llama
 
 from g4local.backend.draft import drafting
 from g4local.backend.draft.drafts import Drafts, Pace
-from g4local.backend.engine import FREE, Completion, EndReason, EngineInfo, Guidance, LoadOptions, Piece, Sampling
+from g4local.backend.engine import FREE, Completion, EndReason, Guidance, LoadOptions, Piece, Sampling
 from g4local.backend.fit.memory import BATCH, PIECE
 from g4local.backend.generation.account import Account
 from g4local.backend.generation.constraint import Grammars
@@ -19,7 +19,7 @@ from g4local.backend.generation.decoding import Speaker
 from g4local.backend.generation.guide import Guide
 from g4local.backend.generation.sampling import PENALIZED, Sampler, prepare
 from g4local.backend.llamacpp.stop import StopFlag
-from g4local.backend.model import header, loading
+from g4local.backend.model import header, loading, tokenizer
 from g4local.backend.model.vocabulary import Utf8Text, Vocabulary
 from g4local.backend.state import fingerprint, prefix
 from g4local.backend.state.cache import Cache
@@ -72,19 +72,8 @@ class LlamaEngine:
                 self._cache, llama.llama_n_ctx(self._context), place, lambda: fingerprint.key(options, head, fit)
             )
             undo.pop_all()
-        self.info = EngineInfo(
-            path=options.path,
-            name=head.name,
-            architecture=head.architecture,
-            context=llama.llama_n_ctx(self._context),
-            trained_context=head.model.shape.trained_context,
-            vocab_size=self._vocabulary.size,
-            special_tokens=self._vocabulary.special,
-            end_tokens=self._vocabulary.end_tokens,
-            per_layer_embeddings=head.model.shape.per_layer_width > 0,
-            template=head.template,
-            warnings=tuple(filter(None, (choice.warning, NO_GPU if options.gpu_layers and not there.gpus else ""))),
-        )
+        warnings = tuple(filter(None, (choice.warning, NO_GPU if options.gpu_layers and not there.gpus else "")))
+        self.info = tokenizer.info(options, head, self._vocabulary, llama.llama_n_ctx(self._context), warnings)
 
     def close(self) -> None:
         """Free the model."""

@@ -95,9 +95,10 @@ class _Worker:
     def __init__(self, requests: int, answers: int) -> None:
         from g4local.backend.llama import LlamaEngine  # loads llama.cpp, whose prints go to the log by now
         from g4local.backend.llamacpp.stop import StopFlag
+        from g4local.backend.model.tokenizer import Tokenizer
 
-        self._load = LlamaEngine
-        self._engine: LlamaEngine | None = None
+        self._whole, self._words = LlamaEngine, Tokenizer
+        self._engine: LlamaEngine | Tokenizer | None = None
         self._stop = StopFlag()
         self._lock = Lock()
         self._job = 0
@@ -132,20 +133,24 @@ class _Worker:
             case "start":
                 if self._engine is not None:
                     self._engine.close()
-                self._engine = self._load(frames.options_from(frame["options"]), self._stop, self._report)
+                options = frames.options_from(frame["options"])
+                if options.vocabulary_only:
+                    self._engine = self._words(options, self._stop)
+                else:
+                    self._engine = self._whole(options, self._stop, self._report)
                 self._say({"info": frames.info(self._engine.info)})
             case "tokenize":
                 assert self._engine is not None
                 self._say({"tokens": self._engine.tokenize(frames.prompt_from(frame["prompt"]))})
             case "generate":
-                assert self._engine is not None
+                assert isinstance(self._engine, self._whole)
                 prompt, sampling = frames.prompt_from(frame["prompt"]), frames.sampling_from(frame["sampling"])
                 guidance = frames.guidance_from(frame["guidance"])
                 said = self._engine.generate(prompt, sampling, frame["max_tokens"], self._report, guidance)
                 for together in gathered(said):
                     self._say(frames.said(together))
             case "read":
-                assert self._engine is not None
+                assert isinstance(self._engine, self._whole)
                 self._engine.read(frames.prompt_from(frame["prompt"]))
             case measure:
                 self._measure(measure, frame["request"])
@@ -239,7 +244,7 @@ class _Worker:
         end = monotonic() + WRITE_SECONDS
         if self._is_answered:
             self._at_rest.wait(WRITE_SECONDS)
-        if self._engine is not None:
+        if isinstance(self._engine, self._whole):
             self._engine.wait(max(0.0, end - monotonic()))
 
 

@@ -13,7 +13,6 @@ from g4local.cli.interrupts import interruptible
 from g4local.core.errors import Cancelled, UsageError, reason
 from g4local.core.messages import Json, from_dict
 from g4local.core.prompt import Segment, joined
-from g4local.opening.request import Request
 
 if TYPE_CHECKING:
     from g4local.chat.template import Variant
@@ -49,13 +48,13 @@ def prompt(
 
 def _print_for_model(lines: list[tuple[int, str]], model: str, ids: bool) -> None:
     from g4local.chat.template import variant_of
-    from g4local.opening.conversation import engine
+    from g4local.opening.conversation import tokenizer
 
     cancel = Event()
     with (
         output.Bar() as bar,
         interruptible(cancel),
-        engine(Request(model), bar.report, cancel, output.warning) as opened,
+        tokenizer(model, bar.report, cancel) as opened,
     ):
         info = opened.start(bar.report, cancel)
         bar.stop()

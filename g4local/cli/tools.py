@@ -189,14 +189,13 @@ def _named(name: str, known: Mapping[str, "Tool"]) -> "Tool":
 def _costs(model: str, known: Mapping[str, "Tool"]) -> dict[str, int]:
     """The tokens of each tool in the model's own vocabulary."""
     from g4local.chat import toolcosts
-    from g4local.opening.conversation import engine
-    from g4local.opening.request import Request
+    from g4local.opening.conversation import tokenizer
 
     cancel = Event()
     with (
         output.Bar() as bar,
         interruptible(cancel),
-        engine(Request(model, ctx=256, draft="off", save=False), bar.report, cancel, output.warning) as opened,
+        tokenizer(model, bar.report, cancel) as opened,
     ):
         opened.start(bar.report, cancel)
         return {

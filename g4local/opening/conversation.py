@@ -1,7 +1,7 @@
 """From what was asked for to a conversation with a model, and to the engine behind it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from os import environ
 from pathlib import Path
@@ -99,6 +99,15 @@ def engine(request: Request, report: Report, cancel: Event, warn: Callable[[str]
         yield model
     finally:
         model.close()
+
+
+@contextmanager
+def tokenizer(model: str, report: Report, cancel: Event) -> Iterator[WorkerEngine]:
+    """The vocabulary of the model asked for, without its weights: an engine that can be started, and tokenizes."""
+    places = paths(environ)
+    gguf = library.gguf(library.find(model, places), None, places, report, cancel)
+    with closing(WorkerEngine(LoadOptions(gguf, vocabulary_only=True), cache=places.cache, logs=places.logs)) as words:
+        yield words
 
 
 def _drafter(request: Request, places: Paths, report: Report, cancel: Event) -> Path:

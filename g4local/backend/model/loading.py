@@ -89,6 +89,18 @@ def load(options: LoadOptions, head: Header, fit: Fit, stop: StopFlag, report: R
     return model
 
 
+def load_vocabulary(path: Path, stop: StopFlag) -> int:
+    """A model without weights, which the caller frees; BadGguf, or Cancelled by the flag."""
+    listen().forget()
+    params = llama.llama_model_default_params()
+    params.vocab_only = True
+    params.progress_callback = llama.llama_progress_callback(lambda fraction, user_data: not stop.is_set())
+    model: int | None = llama.llama_model_load_from_file(bytes(path), params)
+    if model is None:
+        raise _failure(path, stop)
+    return model
+
+
 def load_assistant(assistant: Assistant, options: LoadOptions, fit: Fit, stop: StopFlag) -> int:
     """A drafter's model, which the caller frees; the errors of `load`.
 
