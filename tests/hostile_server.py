@@ -53,6 +53,10 @@ def described(mode: str) -> list[dict[str, Any]]:
                 "slow": {"type": "object", "properties": {"text": {"type": "string", "pattern": "^(a+)+$"}}},
             }
             return [{**tool, "name": name, "inputSchema": schema} for name, schema in schemas.items()]
+        case "changes" if Path(sys.argv[2]).exists():
+            return [tool, {**tool, "name": "more"}]
+        case "loses its tool" if Path(sys.argv[2]).exists():
+            return [{**tool, "name": "more"}]
         case "many":
             return [{**tool, "name": f"t{number}"} for number in range(5000)]
     return [tool]
@@ -74,6 +78,13 @@ def misbehave(mode: str) -> str:  # noqa: C901 (one flat match)
             signal.pause()
         case "die":
             os._exit(1)
+        case "dies once" | "changes" | "loses its tool":
+            if Path(sys.argv[2]).exists():
+                return "harmless"
+            Path(sys.argv[2]).touch()
+            os._exit(1)
+        case "pid":
+            return str(os.getpid())
         case "long line":
             while True:
                 write("x" * 65536)

@@ -67,16 +67,14 @@ def served(
         return
     from g4local.tools.mcp import config
 
-    servers = config.named(file or paths(environ).mcp, names)
+    servers = config.named(file or paths(environ).mcp, names, environ)
     for server in servers:
         if isinstance(server, config.Address):
             offline.expect_network(f"The MCP server {server.name}")
     from g4local.tools.mcp.connection import connected
 
     report(Progress("start MCP servers", 0, 0))
-    with connected(servers, cancel) as (tools, warnings):
-        for warning in warnings:
-            warn(warning)
+    with connected(servers, cancel, warn) as tools:
         yield tuple(tool for tool in tools if _can_be_told(tool, warn))
 
 

@@ -24,7 +24,7 @@ REFERENCE = Program("ref", (sys.executable, "-m", "tests.mcp_server"), ENVIRONME
 
 @contextmanager
 def tools_of(server: Server) -> Iterator[tuple[Tool, ...]]:
-    with connected([server], Wish()) as (tools, _):
+    with connected([server], Wish(), print) as tools:
         yield tools
 
 

@@ -1,20 +1,28 @@
 """MCP servers, as an `mcp.json` names them that other programs use, too.
 
-{"mcpServers": {"files": {"command": "npx", "args": ["-y", "some-server"], "env": {"KEY": "value"}},
-                "notes": {"url": "http://127.0.0.1:8000/mcp", "headers": {"Authorization": "Bearer ..."}}}}
+{"mcpServers": {"files": {"command": "npx", "args": ["-y", "some-server"], "env": {"KEY": "${env:KEY}"}},
+                "notes": {"url": "http://127.0.0.1:8000/mcp", "headers": {"Authorization": "Bearer ${TOKEN:-none}"}}}}
+
+VS Code's files have `servers` instead. Words in `${}` are filled in (`placeholders`) where a server is asked for.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from g4local.core.errors import UsageError, reason
+from g4local.tools.mcp import placeholders
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _EXAMPLE = '{"mcpServers": {"notes": {"url": "http://127.0.0.1:8000/mcp"}}}'
+_TYPES = {
+    "stdio": "command", "http": "url", "streamable-http": "url", "streamableHttp": "url", "streamable_http": "url",
+}  # fmt: skip
+"""What `type` may be, in the spellings that there are, and what an entry of that type has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +30,7 @@ class Program:
     """A server that is started here, and spoken to over its stdin and stdout."""
 
     name: str
-    command: tuple[str, ...]
+    command: tuple[str, ...] = field(repr=False)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables that it gets beside the few that every command gets."""
     folder: str | None = None
@@ -34,61 +42,117 @@ class Address:
     """A server that runs already, and is spoken to over HTTP."""
 
     name: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 Server = Program | Address
+Fill = Callable[[str], str]
+"""Fills in placeholders."""
 
 
 def names(file: Path) -> tuple[str, ...]:
-    """The names of a file's servers; UsageError when it can't be understood."""
-    return tuple(_entries(file))
+    """The names of a file's servers, but those that are disabled; UsageError when it can't be understood."""
+    return tuple(name for name, entry in _entries(file).items() if not _is_disabled(entry))
 
 
-def named(file: Path, wanted: Sequence[str]) -> tuple[Server, ...]:
-    """The servers of these names; UsageError for a name that the file does not have, and for a bad entry."""
+def named(file: Path, wanted: Sequence[str], environ: Mapping[str, str]) -> tuple[Server, ...]:
+    """The servers of these names, with their placeholders filled in from the environment.
+
+    UsageError for a name that the file does not have, or has disabled, and for an entry that can't be used.
+    """
     entries = _entries(file)
     for name in wanted:
         if name not in entries:
             known = f"Servers there: {', '.join(entries)}." if entries else f"It looks like {_EXAMPLE}."
             raise UsageError(f"{file} names no MCP server {name!r}.", known)
-    return tuple(_server(file, name, entries[name]) for name in dict.fromkeys(wanted))
+    return tuple(_server(file, name, entries[name], environ) for name in dict.fromkeys(wanted))
 
 
 def _entries(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} can't be read: {reason(error)}.", f"It looks like {_EXAMPLE}.") from error
-    entries = content.get("mcpServers") if isinstance(content, dict) else None
-    if not isinstance(entries, dict):
+    groups = [content[key] for key in ("servers", "mcpServers") if key in content] if isinstance(content, dict) else []
+    if not groups or not all(isinstance(group, dict) for group in groups):
         raise UsageError(f"{file} has no mcpServers.", f"It looks like {_EXAMPLE}.")
-    return entries
+    return {name: entry for group in groups for name, entry in group.items()}
 
 
-def _server(file: Path, name: str, entry: Any) -> Server:
+def _is_disabled(entry: Any) -> bool:
+    return isinstance(entry, dict) and bool(entry.get("disabled"))
+
+
+def _server(file: Path, name: str, entry: Any, environ: Mapping[str, str]) -> Server:
     if not _NAME.fullmatch(name):
         raise UsageError(f"{file}: {name!r} is no name for an MCP server.", "Letters, digits, _ and - make one.")
-    if isinstance(entry, dict) and _is_text(entry.get("command")):
-        arguments, folder = entry.get("args", []), entry.get("cwd")
-        variables = _texts(entry.get("env", {}))
-        if isinstance(arguments, list) and all(map(_is_text, arguments)) and variables is not None:
-            command = (str(entry["command"]), *map(str, arguments))
-            return Program(name, command, variables, str(folder) if _is_text(folder) else None)
-    if isinstance(entry, dict) and _is_text(entry.get("url")):
-        url, headers = str(entry["url"]), _texts(entry.get("headers", {}))
-        if url.startswith(("http://", "https://")) and headers is not None:
-            return Address(name, url, headers)
-    raise UsageError(
-        f"{file}: the MCP server {name} has neither a command (with args and env) nor a url (with headers).",
-        f"It looks like {_EXAMPLE}.",
-    )
+    if _is_disabled(entry):
+        raise UsageError(f"The MCP server {name} is disabled in {file}.", "Take `disabled` out of its entry.")
+
+    def filled(text: str) -> str:
+        return placeholders.filled(text, environ, f"{file}: the MCP server {name}")
+
+    kind = _kind(file, name, entry)
+    server = _program(name, entry, filled) if kind == "command" else _address(name, entry, filled) if kind else None
+    if server is None:
+        raise UsageError(
+            f"{file}: the MCP server {name} has neither a command (with args and env) nor a url (with headers).",
+            f"It looks like {_EXAMPLE}.",
+        )
+    return server
 
 
-def _is_text(value: Any) -> bool:
+def _kind(file: Path, name: str, entry: Any) -> str | None:
+    """Whether the entry is that of a command or of a url; None when it is neither."""
+    if not isinstance(entry, dict):
+        return None
+    if "envFile" in entry:
+        raise UsageError(f"{file}: the MCP server {name} has an envFile, which is not read.", "Write it into env.")
+    if "type" not in entry:
+        return next((key for key in ("command", "url") if key in entry), None)
+    kind = str(entry["type"])
+    if kind == "sse":
+        raise UsageError(
+            f"{file}: the MCP server {name} is of the type sse, which g4local does not speak.",
+            "Many such servers speak streamable HTTP, too, at an address that often ends in /mcp.",
+        )
+    if kind not in _TYPES:
+        raise UsageError(
+            f"{file}: the MCP server {name} has the unknown type {kind!r}.", f"Types: {', '.join(_TYPES)}."
+        )
+    return _TYPES[kind]
+
+
+def _program(name: str, entry: Mapping[str, Any], filled: Fill) -> Program | None:
+    arguments, folder = entry.get("args", []), entry.get("cwd")
+    variables = _texts(entry.get("env", {}))
+    if not isinstance(arguments, list) or variables is None:
+        return None
+    given = [entry.get("command"), *arguments]
+    command = [each for each in given if _is_text(each)]
+    if len(command) < len(given):
+        return None
+    env = {variable: filled(value) for variable, value in variables.items()}
+    return Program(name, tuple(map(filled, command)), env, filled(folder) if _is_text(folder) else None)
+
+
+def _address(name: str, entry: Mapping[str, Any], filled: Fill) -> Address | None:
+    url, headers = entry.get("url"), _texts(entry.get("headers", {}))
+    if not _is_text(url) or headers is None:
+        return None
+    address = Address(name, filled(url), {header: filled(value) for header, value in headers.items()})
+    are_headers = all(_HEADER.fullmatch(header) and _can_be_sent(value) for header, value in address.headers.items())
+    return address if are_headers and address.url.startswith(("http://", "https://")) else None
+
+
+def _can_be_sent(value: str) -> bool:
+    return value.isascii() and value.isprintable()
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value) and "\0" not in value and value.isascii() | value.isprintable()
 
 

@@ -4,7 +4,7 @@ The SDK is asynchronous, so it runs in a thread of its own; a call waits for it,
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Event
@@ -14,14 +14,15 @@ from typing import Any
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from mcp import Client
-from mcp_types import CallToolResult, TextContent
+from mcp import Client, MCPError
+from mcp_types import CONNECTION_CLOSED, CallToolResult
 from mcp_types import Tool as Described
 
 from g4local.core.errors import Cancelled, G4Error, reason
 from g4local.core.messages import Json
-from g4local.tools.mcp.config import Server
+from g4local.tools.mcp.config import Program, Server
 from g4local.tools.mcp.described import as_tool
+from g4local.tools.mcp.results import text_of
 from g4local.tools.mcp.transport import Talk, opened
 from g4local.tools.tool import Tool, ToolError
 
@@ -30,71 +31,138 @@ START_SECONDS = 60.0
 CALL_SECONDS = 120.0
 """How long a call may take."""
 LEAVE_SECONDS = 5.0
-MOST_TOLD = 16 * 1024
-"""Characters of a result that are told."""
+MOST_STARTS = 3
+"""How often a server that does not answer is started again."""
 MOST_TOOLS = 100
 """Of one server."""
 
+Warn = Callable[[str], None]
+
 _MOST_PAGES = 20
+_CLOSED = (CONNECTION_CLOSED, "Connection closed")
+_ERROR = 400
+_SIGN_IN, _GONE, _NO_STREAMABLE = (401, 403), 404, (404, 405)
+"""Statuses of HTTP."""
+_TOKEN_HINT = 'a token goes into its headers in mcp.json: {"Authorization": "Bearer ${env:TOKEN}"}'
 _MOMENT = 0.05
 
 
 @contextmanager
-def connected(servers: Sequence[Server], cancel: Wish) -> Iterator[tuple[tuple[Tool, ...], tuple[str, ...]]]:
-    """The tools of these servers while the block runs, and a warning for what of them can't be used.
+def connected(servers: Sequence[Server], cancel: Wish, warn: Warn) -> Iterator[tuple[Tool, ...]]:
+    """The tools of these servers while the block runs; `warn` is told what of them can't be used.
 
-    Cancelled when the person stops it.
+    A server that has ended is started again by the next call of a tool of its. Cancelled when the person stops it.
     """
     logging.getLogger("mcp").disabled = True  # it prints what servers say, on a terminal perhaps
     for name in ("mcp.client.stdio", "mcp.client.streamable_http", "mcp.client.session"):
         logging.getLogger(name).disabled = True
     with start_blocking_portal() as portal, ExitStack() as stack:
-        connections = [_Connection(server, portal) for server in servers]
-        for connection in connections:
-            stack.callback(connection.close)
-        tools: dict[str, Tool] = {}
-        warnings: list[str] = []
-        for connection in connections:
-            found, complaints = connection.tools(cancel)
-            warnings += complaints
-            tools |= {tool.name: tool for tool in found}
-        yield tuple(tools.values()), tuple(warnings)
+        services = [_Service(server, portal, warn) for server in servers]
+        for service in services:
+            stack.callback(service.close)
+        tools = [tool for service in services for tool in service.tools(cancel)]
+        yield tuple({tool.name: tool for tool in tools}.values())
+
+
+class _Service:
+    """One server, also when it is started again."""
+
+    def __init__(self, server: Server, portal: BlockingPortal, warn: Warn) -> None:
+        self._server = server
+        self._portal = portal
+        self._warn = warn
+        self._connection = _Connection(server, portal)
+        self._unanswered_starts = 0
+        """How often it was started again since it last answered."""
+        self._known: list[Described] = []
+        """The tools that the conversation knows."""
+
+    def tools(self, cancel: Wish) -> list[Tool]:
+        """Its tools; why some or all can't be used is a warning."""
+        if why := self._connection.unusable(cancel):
+            self._warn(f"The MCP server {self._server.name} can't be used: {why}.")
+            return []
+        self._known = self._connection.described
+        tools: list[Tool] = []
+        for each in self._known[:MOST_TOOLS]:
+            try:
+                tools.append(as_tool(self._server.name, each, self._call))
+            except G4Error as error:
+                self._warn(error.message)
+        if len(self._known) > MOST_TOOLS:
+            self._warn(f"The MCP server {self._server.name} has more than {MOST_TOOLS} tools; the first are used.")
+        return tools
+
+    def close(self) -> None:
+        """Leave the server, and end it if it was started for us."""
+        self._connection.close()
+
+    def _call(self, name: str, arguments: Mapping[str, Json], cancel: Wish) -> Json:
+        note = self._started_again(name, cancel) if self._connection.is_over else ""
+        result = self._connection.answer(name, arguments, cancel)
+        self._unanswered_starts = 0
+        text = "\n".join(filter(None, (note, text_of(result))))
+        if result.is_error:
+            raise ToolError(text or "it failed without a word")
+        return text or result.structured_content
+
+    def _started_again(self, name: str, cancel: Wish) -> str:
+        """Start it anew, if that may help: what the model is told of that; ToolError when the tool is no more."""
+        server = f"MCP server {self._server.name}"
+        if self._connection.flooded or self._unanswered_starts >= MOST_STARTS:
+            raise ToolError(f"the {server} is gone")
+        self._unanswered_starts += 1
+        self._connection.close()
+        self._connection = _Connection(self._server, self._portal)
+        try:
+            why = self._connection.unusable(cancel)
+        except Cancelled as error:
+            raise ToolError("stopped by the user") from error
+        again = "started again" if isinstance(self._server, Program) else "connected again"
+        if why:
+            raise ToolError(f"the {server} had ended and can't be {again}: {why}")
+        now = self._connection.described
+        others = "" if now == self._known else "; its tools have changed, and this chat knows those of before"
+        self._warn(f"The {server} had ended and was {again}{others}.")
+        if name not in {each.name for each in now}:
+            raise ToolError(f"the {server} had ended and was {again}, and has no tool {name} any more")
+        return f"[the server had ended and was {again}]"
 
 
 class _Connection:
-    """One server, from its start to its end."""
+    """One talk with a server, from its start to its end."""
 
     def __init__(self, server: Server, portal: BlockingPortal) -> None:
+        self.described: list[Described] = []
+        """The tools that it says it has."""
         self._server = server
         self._portal = portal
         self._talk = Talk()
         self._ready = Event()
         self._client: Client | None = None
-        self._described: list[Described] = []
         self._leave = portal.call(anyio.Event)
         self._task: Future[None] = portal.start_task_soon(self._spoken_to)
 
-    def tools(self, cancel: Wish) -> tuple[list[Tool], list[str]]:
-        """Its tools, and why some or all can't be used."""
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can be asked."""
+        return not self._ready.is_set() or self._task.done() or self._talk.over or self._talk.status == _GONE
+
+    @property
+    def flooded(self) -> bool:
+        """Whether it is over because the server sent far more than it was asked for."""
+        return self._talk.flooded
+
+    def unusable(self, cancel: Wish) -> str:
+        """Wait until the server is ready; why it can't be used, or nothing. Cancelled when the person stops it."""
         end = monotonic() + START_SECONDS
         while not (self._ready.wait(_MOMENT) or self._task.done()):
             if cancel.is_set():
                 raise Cancelled(f"Starting the MCP server {self._server.name} was cancelled.")
             if monotonic() > end:
                 self._task.cancel()
-                return [], [self._unusable(f"it is not ready after {START_SECONDS:g} seconds")]
-        if not self._ready.is_set():
-            return [], [self._unusable(_reason(self._task.exception()))]
-        tools: list[Tool] = []
-        warnings: list[str] = []
-        for described in self._described[:MOST_TOOLS]:
-            try:
-                tools.append(as_tool(self._server.name, described, self._call))
-            except G4Error as error:
-                warnings.append(error.message)
-        if len(self._described) > MOST_TOOLS:
-            warnings.append(f"The MCP server {self._server.name} has more than {MOST_TOOLS} tools; the first are used.")
-        return tools, warnings
+                return self._why(f"it is not ready after {START_SECONDS:g} seconds")
+        return "" if self._ready.is_set() else self._why(_reason(self._task.exception()))
 
     def close(self) -> None:
         """Leave the server, and end it if it was started for us."""
@@ -106,17 +174,9 @@ class _Connection:
             self._task.exception(timeout=LEAVE_SECONDS)
         self._task.cancel()
 
-    async def _spoken_to(self) -> None:
-        async with Client(opened(self._server, self._talk), cache=None) as client:
-            self._described = await _listed(client)
-            self._client = client
-            self._ready.set()
-            await self._leave.wait()
-
-    def _call(self, name: str, arguments: Mapping[str, Json], cancel: Wish) -> Json:
-        if self._client is None or self._task.done():
-            raise ToolError(f"the MCP server {self._server.name} is gone")
-        call: Future[CallToolResult] = self._portal.start_task_soon(self._answer, name, dict(arguments))
+    def answer(self, name: str, arguments: Mapping[str, Json], cancel: Wish) -> CallToolResult:
+        """Call a tool; ToolError when no answer comes."""
+        call: Future[CallToolResult] = self._portal.start_task_soon(self._asked, name, dict(arguments))
         while not call.done():
             if cancel.is_set():
                 call.cancel()
@@ -127,24 +187,35 @@ class _Connection:
         if isinstance(error, TimeoutError):
             raise ToolError(f"the MCP server {self._server.name} did not answer in {CALL_SECONDS:g} seconds")
         if error is not None:
-            raise ToolError(f"the MCP server {self._server.name} failed: {self._flood() or _reason(error)}") from error
-        result = call.result()
-        if result.is_error:
-            raise ToolError(_text(result) or "it failed without a word")
-        return _text(result) or result.structured_content
+            self._talk.over = self._talk.over or _is_end(error)
+            raise ToolError(f"the MCP server {self._server.name} failed: {self._why(_reason(error))}") from error
+        return call.result()
 
-    async def _answer(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
+    async def _spoken_to(self) -> None:
+        async with Client(opened(self._server, self._talk), cache=None) as client:
+            self.described = await _listed(client)
+            self._client = client
+            self._ready.set()
+            await self._leave.wait()
+
+    async def _asked(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
         assert self._client is not None
         with anyio.fail_after(CALL_SECONDS):
             return await self._client.call_tool(name, arguments)
 
-    def _unusable(self, why: str) -> str:
+    def _why(self, error: str) -> str:
+        """What is known of why it failed, in more words than the error has."""
+        if self._talk.flooded:
+            return "it sent far more than it was asked for"
+        if self._talk.status in _SIGN_IN:
+            return f"it wants a sign-in (HTTP status {self._talk.status}), which g4local can't do; {_TOKEN_HINT}"
+        status = f" (HTTP status {self._talk.status})" if self._talk.status >= _ERROR else ""
+        if self._ready.is_set():
+            return f"{error}{status}"
+        older = "; servers of the older type sse can't be used" if self._talk.status in _NO_STREAMABLE else ""
         printed = self._talk.printed.decode("utf-8", "replace").strip().rpartition("\n")[2][-200:]
         said = f" (it said: {printed})" if printed else ""
-        return f"The MCP server {self._server.name} can't be used: {self._flood() or why}{said}."
-
-    def _flood(self) -> str:
-        return "it sent far more than it was asked for" if self._talk.flooded else ""
+        return f"{error}{status}{older}{said}"
 
 
 async def _listed(client: Client) -> list[Described]:
@@ -160,11 +231,9 @@ async def _listed(client: Client) -> list[Described]:
     return described
 
 
-def _text(result: CallToolResult) -> str:
-    """What a result says; what is no text is named."""
-    parts = [each.text if isinstance(each, TextContent) else f"[{each.type} left out]" for each in result.content]
-    text = "\n".join(parts)
-    return text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}\n[cut: the first {MOST_TOLD:,} characters]"
+def _is_end(error: BaseException) -> bool:
+    """Whether a call failed because the talk is over, in the SDK's words, which come before its task has ended."""
+    return isinstance(error, MCPError) and (error.error.code, error.error.message) == _CLOSED
 
 
 def _reason(error: BaseException | None) -> str:

@@ -49,6 +49,10 @@ class Talk:
         """Bytes since something was sent."""
         self.flooded = False
         """Whether it sent more than anybody asked for."""
+        self.over = False
+        """Whether it hears or says nothing more."""
+        self.status = 0
+        """Of the last answer over HTTP to what it was asked."""
 
 
 @asynccontextmanager
@@ -58,7 +62,7 @@ async def opened(server: Server, talk: Talk) -> AsyncGenerator[Streams, None]:
         async with _program(server, talk) as streams:
             yield streams
     else:
-        async with _address(server) as http_streams:
+        async with _address(server, talk) as http_streams:
             yield http_streams
 
 
@@ -112,7 +116,8 @@ async def _listen(stdout: ByteReceiveStream, heard: MemoryObjectSendStream[Incom
                     await heard.send(SessionMessage(message))
             if talk.received > MOST_BYTES or junk > MOST_JUNK:
                 talk.flooded = True
-                return
+                break
+    talk.over = True
 
 
 async def _speak(
@@ -126,6 +131,7 @@ async def _speak(
             talk.received = 0
             await stdin.send(each.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
     except _GONE:
+        talk.over = True
         heard.close()
 
 
@@ -151,12 +157,16 @@ async def _end(process: Process, line: Lifeline, patience: float) -> None:
 
 
 @asynccontextmanager
-async def _address(server: Address) -> AsyncGenerator[Streams, None]:
+async def _address(server: Address, talk: Talk) -> AsyncGenerator[Streams, None]:
+    async def answered(response: httpx2.Response) -> None:
+        if response.request.method == "POST":
+            talk.status = response.status_code
+
     async with (
         httpx2.AsyncClient(
             headers={**server.headers, "accept-encoding": "identity"},
             timeout=httpx2.Timeout(_TIMEOUT, read=None),
-            event_hooks={"response": [_bounded]},
+            event_hooks={"response": [answered, _bounded]},
         ) as client,
         streamable_http_client(server.url, http_client=client) as streams,
     ):

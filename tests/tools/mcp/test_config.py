@@ -26,17 +26,70 @@ def test_servers_are_read_as_other_programs_write_them(tmp_path: Path) -> None:
         },
     )
     assert names(file) == ("files", "plain", "web")
-    assert named(file, ["web", "files", "plain", "web"]) == (
+    assert named(file, ["web", "files", "plain", "web"], {}) == (
         Address("web", "http://127.0.0.1:1/mcp", {"Authorization": "Bearer s3cret"}),
         Program("files", ("npx", "-y", "server"), {"KEY": "s3cret"}),
         Program("plain", ("server",), {}, "/tmp"),
     )
-    assert "s3cret" not in repr(named(file, ["web", "files"]))
+    assert "s3cret" not in repr(named(file, ["web", "files"], {}))
+
+
+@pytest.mark.parametrize("kind", ["http", "streamable-http", "streamableHttp", "streamable_http", None])
+@pytest.mark.parametrize("key", ["servers", "mcpServers"])
+def test_the_files_of_other_programs_are_understood(tmp_path: Path, key: str, kind: str | None) -> None:
+    """As VS Code, Cursor, Claude Code and Cline write them."""
+    web = {"url": "https://example.org/mcp", "autoApprove": ["x"], **({"type": kind} if kind else {})}
+    content = {"inputs": [], key: {"web": web, "here": {"type": "stdio", "command": "x", "dev": {"watch": "y"}}}}
+    file = written(tmp_path, content)
+    assert named(file, ["web", "here"], {}) == (Address("web", "https://example.org/mcp"), Program("here", ("x",)))
+
+
+def test_both_keys_may_be_there_and_what_is_disabled_is_not(tmp_path: Path) -> None:
+    servers = {"a": {"command": "a"}, "off": {"command": "x", "disabled": True}}
+    file = written(tmp_path, {"servers": servers, "mcpServers": {"b": {"command": "b"}}})
+    assert names(file) == ("a", "b")
+    assert named(file, ["a", "b"], {}) == (Program("a", ("a",)), Program("b", ("b",)))
+    with pytest.raises(UsageError, match="disabled"):
+        named(file, ["off"], {})
+
+
+def test_placeholders_are_filled_in_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ada")
+    environ = {"TOKEN": "s3cret", "PROGRAM": "npx", "EMPTY": "", "HOST": "example.org", "TWICE": "${TOKEN}"}
+    program = {
+        "command": "${PROGRAM}",
+        "args": ["--key=${env:TOKEN}${TOKEN}", "${NONE:-a b}", "${EMPTY}", "${EMPTY:-x}", "${TWICE}", "${userHome}/x"],
+        "env": {"KEY": "${TOKEN:-none}", "SHELL_SAYS": "$TOKEN ${#a} ${a%b} $${} ${a.b}"},
+        "cwd": "${workspaceFolder}/${workspaceFolderBasename}",
+    }
+    web = {"url": "https://${HOST}/mcp", "headers": {"Authorization": "Bearer ${env:TOKEN}"}}
+    file = written(tmp_path, {"mcpServers": {"program": program, "web": web}})
+    here = str(tmp_path)
+    assert named(file, ["program", "web"], environ) == (
+        Program(
+            "program",
+            ("npx", "--key=s3crets3cret", "a b", "", "x", "${TOKEN}", "/home/ada/x"),
+            {"KEY": "s3cret", "SHELL_SAYS": "$TOKEN ${#a} ${a%b} $${} ${a.b}"},
+            f"{here}/{tmp_path.name}",
+        ),
+        Address("web", "https://example.org/mcp", {"Authorization": "Bearer s3cret"}),
+    )
+
+
+def test_a_placeholder_that_stands_for_nothing_matters_only_where_its_server_is_asked_for(tmp_path: Path) -> None:
+    servers = {"other": {"command": "${NOT_SET}"}, "asks": {"url": "http://x/${input:key}"}, "good": {"command": "x"}}
+    file = written(tmp_path, {"servers": servers})
+    assert named(file, ["good"], {}) == (Program("good", ("x",)),)
+    with pytest.raises(UsageError, match="NOT_SET, which is not set"):
+        named(file, ["other"], {})
+    with pytest.raises(UsageError, match=r"wants to ask for \$\{input:key\}"):
+        named(file, ["asks"], {})
 
 
 def test_one_bad_entry_does_not_keep_the_others_from_being_used(tmp_path: Path) -> None:
     file = written(tmp_path, {"mcpServers": {"bad": {}, "good": {"command": "x"}}})
-    assert named(file, ["good"]) == (Program("good", ("x",)),)
+    assert named(file, ["good"], {}) == (Program("good", ("x",)),)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +116,19 @@ def test_one_bad_entry_does_not_keep_the_others_from_being_used(tmp_path: Path) 
                 {"url": "file:///etc/passwd"},
                 {"url": "x"},
                 {"url": "http://x", "headers": ["a"]},
+                {"url": "http://x", "headers": {"A": "b\nC: d"}},
+                {"url": "http://x", "headers": {"A b": "c"}},
+                {"url": "http://x", "headers": {"A": "ü"}},
+                {"type": "sse", "url": "http://x"},
+                {"type": "carrier pigeon", "url": "http://x"},
+                {"type": ["stdio"], "command": "x"},
+                {"type": "stdio", "url": "http://x"},
+                {"type": "http", "command": "x"},
+                {"command": "x", "disabled": True},
+                {"command": "x", "envFile": ".env"},
+                {"command": "x", "args": ["${NOT_SET}"]},
+                {"command": "x", "env": {"A": "${env:NOT_SET}"}},
+                {"url": "http://x/${input:token}"},
             )
         ),
     ],
@@ -70,17 +136,17 @@ def test_one_bad_entry_does_not_keep_the_others_from_being_used(tmp_path: Path) 
 def test_what_can_not_be_understood_is_told(tmp_path: Path, content: object) -> None:
     file = written(tmp_path, content)
     with pytest.raises(UsageError) as caught:
-        named(file, ["x"])
+        named(file, ["x"], {})
     assert str(file) in caught.value.message and caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["a b", "", "x" * 50, "a/b", "<|turn>", "ü", "a\n"])
 def test_a_name_that_could_pass_for_something_else_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="no name"):
-        named(written(tmp_path, {"mcpServers": {name: {"command": "x"}}}), [name])
+        named(written(tmp_path, {"mcpServers": {name: {"command": "x"}}}), [name], {})
 
 
 def test_no_file_names_no_server(tmp_path: Path) -> None:
     assert names(tmp_path / "mcp.json") == ()
     with pytest.raises(UsageError, match="no MCP server 'x'"):
-        named(tmp_path / "mcp.json", ["x"])
+        named(tmp_path / "mcp.json", ["x"], {})

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Timer
 from time import monotonic, sleep
@@ -15,7 +16,7 @@ from g4local.chat.callgrammar import call_grammar
 from g4local.chat.toolcosts import told
 from g4local.core.errors import Cancelled
 from g4local.core.messages import Json
-from g4local.tools.mcp import connection, transport
+from g4local.tools.mcp import connection, results, transport
 from g4local.tools.mcp.config import Address, Program, Server
 from g4local.tools.mcp.connection import connected
 from g4local.tools.tool import Tool, ToolError, validate
@@ -23,6 +24,15 @@ from tests.fakes import SPECIAL_TOKENS
 from tests.hostile_server import MARKUP
 
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+PICTURE = """Here:
+[An image (image/png, 3 B) is left out: only text is passed on]
+[A sound (audio/wav of tea, 3.0 kB) is left out: only text is passed on]
+[The resource file:///tea.txt]
+Tea.
+[The resource file:///tea.bin (bytes, 3 B) is left out: only text is passed on]
+[The resource tea is not read here: file:///tea.bin]"""
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +55,9 @@ def harmless() -> Program:
 
 
 @contextmanager
-def tools(*servers: Server) -> Iterator[tuple[dict[str, Tool], tuple[str, ...]]]:
-    with connected(servers, Event()) as (found, warnings):
+def tools(*servers: Server) -> Iterator[tuple[dict[str, Tool], list[str]]]:
+    warnings: list[str] = []
+    with connected(servers, Event(), warnings.append) as found:
         yield {tool.name: tool for tool in found}, warnings
 
 
@@ -56,13 +67,20 @@ def complaint(tool: Tool, cancel: Event | None = None, **arguments: Json) -> str
     return caught.value.message
 
 
-@pytest.fixture
-def web() -> Iterator[Address]:
-    command = [sys.executable, "-m", "tests.mcp_server", "http"]
+@contextmanager
+def serving(*arguments: str) -> Iterator[int]:
+    """The reference SDK's server over HTTP, and its port."""
+    command = [sys.executable, "-m", "tests.mcp_server", "http", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **ENVIRONMENT}) as process:
         assert process.stdout is not None
-        yield Address("ref", f"http://127.0.0.1:{int(process.stdout.readline())}/mcp")
+        yield int(process.stdout.readline())
         process.kill()
+
+
+@pytest.fixture
+def web() -> Iterator[Address]:
+    with serving() as port:
+        yield Address("ref", f"http://127.0.0.1:{port}/mcp")
 
 
 @pytest.mark.parametrize("kind", ["stdio", "http"])
@@ -72,7 +90,7 @@ def test_the_reference_sdk_s_server_is_used(
     monkeypatch.setenv("HF_TOKEN", "hunter2")
     server: Server = request.getfixturevalue("web") if kind == "http" else reference()
     with tools(server) as (found, warnings):
-        assert warnings == ()
+        assert warnings == []
         assert list(found) == ["ref__add", "ref__fail", "ref__environment", "ref__picture", "ref__echo"]
         add = found["ref__add"]
         assert (add.description, add.source, add.changes, add.served) == (
@@ -81,7 +99,7 @@ def test_the_reference_sdk_s_server_is_used(
         assert validate(add, {"left": 2, "right": 3}) is None
         assert validate(add, {"left": "two"}) is not None
         assert add.run({"left": 2, "right": 3}, Event()) == "5"
-        assert found["ref__picture"].run({}, Event()) == "Here:\n[image left out]"
+        assert found["ref__picture"].run({}, Event()) == PICTURE
         assert found["ref__echo"].run({"text": MARKUP}, Event()) == MARKUP
         assert "fail" in complaint(found["ref__fail"], why="no reason")
         assert complaint(add, left="two")
@@ -112,7 +130,7 @@ def test_waiting_for_a_server_can_be_stopped() -> None:
     cancel = Event()
     timer = Timer(0.3, cancel.set)
     timer.start()
-    with pytest.raises(Cancelled), connected([hostile("never ready")], cancel):
+    with pytest.raises(Cancelled), connected([hostile("never ready")], cancel, print):
         raise AssertionError
     timer.join()
 
@@ -140,6 +158,25 @@ def test_a_server_that_dies_in_a_call_is_gone() -> None:
         assert found["good__echo"].run({}, Event()) == "harmless"
 
 
+def test_a_server_that_wants_a_sign_in_is_told_with_what_to_do_and_a_token_lets_in() -> None:
+    with serving("0", "s3cret") as port:
+        stranger = Address("ref", f"http://127.0.0.1:{port}/mcp")
+        known = replace(stranger, name="known", headers={"Authorization": "Bearer s3cret"})
+        wrong = replace(stranger, name="wrong", headers={"Authorization": "Bearer guessed"})
+        with tools(stranger, known, wrong) as (found, warnings):
+            assert found["known__add"].run({"left": 1}, Event()) == "1"
+            assert {name.partition("__")[0] for name in found} == {"known"}
+    for name, warning in zip(("ref", "wrong"), warnings, strict=True):
+        assert f"The MCP server {name} can't be used: it wants a sign-in (HTTP status 401)" in warning
+        assert 'its headers in mcp.json: {"Authorization": "Bearer ${env:TOKEN}"}' in warning
+        assert "guessed" not in warning
+
+
+def test_an_address_that_is_none_is_told(web: Address) -> None:
+    with tools(replace(web, url=web.url.replace("/mcp", "/sse"))) as (found, warnings):
+        assert not found and "(HTTP status 404); servers of the older type sse can't be used" in warnings[0]
+
+
 @pytest.mark.parametrize("mode", ["long line", "junk", "notifications"])
 def test_a_flood_ends_the_talk_and_not_the_program(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MOST_BYTES", 1 << 20)
@@ -151,7 +188,7 @@ def test_a_flood_ends_the_talk_and_not_the_program(mode: str, monkeypatch: pytes
 @pytest.mark.parametrize("mode", ["nested", "stderr", "wrong answers", "plain"])
 def test_noise_around_an_answer_does_not_matter(mode: str, capfd: pytest.CaptureFixture[str]) -> None:
     with tools(hostile(mode)) as (found, warnings):
-        assert warnings == ()
+        assert warnings == []
         assert found["evil__echo"].run({}, Event()) == MARKUP
     assert capfd.readouterr() == ("", "")
 
@@ -161,7 +198,7 @@ def test_an_error_is_a_sentence_and_a_long_answer_is_cut(capfd: pytest.CaptureFi
         assert "the MCP server evil failed" in complaint(found["evil__echo"])
     with tools(hostile("large")) as (found, _):
         text = str(found["evil__echo"].run({}, Event()))
-    assert len(text) < connection.MOST_TOLD + 100 and text.endswith("characters]")
+    assert len(text) < results.MOST_TOLD + 100 and text.endswith("characters]")
     assert capfd.readouterr() == ("", "")
 
 
@@ -214,7 +251,7 @@ import os, signal, sys
 from threading import Event
 from g4local.tools.mcp.connection import connected
 from g4local.tools.mcp.config import Program
-with connected([Program("evil", tuple(sys.argv[1:]), {"PYTHONPATH": os.environ["PYTHONPATH"]})], Event()):
+with connected([Program("evil", tuple(sys.argv[1:]), {"PYTHONPATH": os.environ["PYTHONPATH"]})], Event(), print):
     print("connected", flush=True)
     signal.pause()
 """
