@@ -337,7 +337,7 @@ class Conversation:
         )
 
     def _generated(self, prompt: Sequence[Segment], guidance: Guidance, turn: Turn) -> Generator[Piece, None, None]:
-        sampling, max_tokens = self.options.sampling, self.options.max_tokens
+        sampling, max_tokens = turn.sampling(self.options.sampling), self.options.max_tokens
         return turn.watch(self.engine.generate(prompt, sampling, max_tokens, turn.report, turn.cancel, guidance))
 
     def _ending(self, info: EngineInfo, turn: Turn, answer: str | None) -> Generator[Event, None, TurnFinished | None]:

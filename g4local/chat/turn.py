@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event as Wish
 from time import perf_counter
 
-from g4local.backend.engine import Completion, Piece
+from g4local.backend.engine import Completion, Piece, Sampling
 from g4local.core.events import FinishReason, Timing, TurnFinished, Usage
 from g4local.core.messages import ToolCall
 from g4local.core.progress import Report
@@ -38,6 +38,10 @@ class Turn:
     def cancelled(self) -> bool:
         """Whether the last generation was stopped by the user."""
         return self.completion is not None and self.completion.reason == "cancelled"
+
+    def sampling(self, asked: Sampling) -> Sampling:
+        """How the next round is sampled: with the seed that the first has drawn, which so repeats the whole turn."""
+        return asked if self.seed is None else replace(asked, seed=self.seed)
 
     def loaded(self) -> None:
         """Note that the model is ready."""

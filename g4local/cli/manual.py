@@ -55,6 +55,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "sessions show": ("sessions show", "sessions show 3f2a --branches"),
     "sessions search": ("sessions search '\"pet pelican\" name'",),
     "sessions fork": ("sessions fork 3f2a --at 17",),
+    "sessions replay": ("sessions replay 3f2a", "sessions replay 3f2a --at 4"),
     "sessions export": ("sessions export 3f2a > chat.md", "sessions export --all -f jsonl > chats.jsonl"),
     "sessions import": ("sessions import ~/.lmstudio/conversations chatgpt-export.zip",),
     "sessions rm": ("sessions rm 3f2a", "sessions rm --older-than 30d"),

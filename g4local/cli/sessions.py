@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from g4local.cli import completion, options, output
+from g4local.cli.replay import replay
 from g4local.core.errors import UsageError
 from g4local.core.messages import Json
 from g4local.core.units import seconds
@@ -167,6 +168,9 @@ def fork(
         output.json_line({"schema": "g4local.sessions.fork/1", "session": fork, "forked_from": session.id})
     else:
         output.line(fork)
+
+
+sessions.command()(replay)
 
 
 @sessions.command()

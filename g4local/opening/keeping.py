@@ -52,8 +52,8 @@ def settings(request: Request, gguf: Path) -> dict[str, Json]:
     """What a turn's settings say of the model: by a name that means the same from every folder, and its file."""
     path = Path(request.model).expanduser()
     name = str(path.absolute()) if request.model != DEMO and path.exists() else request.model
-    servers = list[Json](request.mcp or [])
-    return {"model": name, "quant": request.quant, "file": gguf.name, "ctx": request.ctx, "mcp": servers}
+    loaded: dict[str, Json] = {"quant": request.quant, "ctx": request.ctx, "kv_type": request.kv_type}
+    return {"model": name, "file": gguf.name, **loaded, "mcp": list[Json](request.mcp or [])}
 
 
 def _gone_on_with(request: Request, recording: Recording) -> tuple[Request, Sequence[Message]]:

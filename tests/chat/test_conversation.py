@@ -83,6 +83,13 @@ def test_tokens_and_seconds_are_summed_over_the_rounds() -> None:
     assert 0 < end.timing.load <= end.timing.ttft
 
 
+def test_a_seed_that_was_drawn_is_that_of_all_rounds() -> None:
+    chat, engine = conversation(ADD, "It is 5.", "No.")
+    said(chat, "2 + 3?")
+    said(chat, "Really?")
+    assert [sampling.seed for sampling, _ in engine.requests] == [None, 42, None]
+
+
 def test_what_is_said_before_a_call_stays_before_it() -> None:
     chat, engine = conversation("<|channel>thought\nI add.<channel|>Let me see.\n" + ADD, "5.", thinking=True)
     said(chat, "2 + 3?")

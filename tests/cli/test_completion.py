@@ -79,3 +79,24 @@ def test_other_shells_are_answered_as_their_scripts_ask(shell: str, offered: str
         check=True,
     )
     assert offered in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [("g4local sessions show ", "[/red] it's x: y [b]"), ("g4local ru", "Ask a model once; without a question")],
+)
+def test_what_is_offered_is_told_in_one_line_however_narrow_the_terminal(typed: str, told: str, own_home: Path) -> None:
+    with Store(own_home / "sessions.db") as store, store.writing():
+        store.start("[/red] it's x:\ny [b]")
+    asked = {"_G4LOCAL_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "COLUMNS": "20"}
+    code = "import sys; sys.argv = ['g4local']; from g4local.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked, "_TYPER_COMPLETE_ARGS": typed},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    [line] = done.stdout.splitlines()
+    assert line.partition("\t")[2].startswith(told)

@@ -4,13 +4,15 @@ import json
 import os
 import resource
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PROGRAM, Run
+from tests.backend.processes import wait_until, within
+from tests.cli.conftest import PROGRAM, Run, last_session
 from tests.hubs import Hub
+from tests.outputs import checked
 
 NO_SOCKETS = """
 import sys
@@ -21,6 +23,8 @@ def forbid(event, arguments):
 
 sys.addaudithook(forbid)
 """
+UNSAVED = "This conversation is not saved from here on: "
+CUT = "The answer was cut off at 8 tokens, the most that were allowed."
 QUESTION = ("run", "demo", "What is g4local?", "--temp", "0", "-n", "8")
 
 
@@ -127,11 +131,41 @@ def on_a_full_disk(
 def test_an_answer_is_given_although_no_file_takes_another_byte(
     command: str, environment: dict[str, str], answer: str
 ) -> None:
-    """Logs, caches and snapshots can't be written."""
+    """Logs, caches, snapshots and sessions can't be written; only the last is told, for only they are missed."""
     arguments = QUESTION if command == "run" else ("chat", "demo", *QUESTION[3:])
     done = on_a_full_disk(arguments, environment, "What is g4local?\n/bye\n" if command == "chat" else None)
     assert done.stdout == answer, done.stderr
-    assert done.returncode in (0, 6) and "Traceback" not in done.stderr
+    assert done.returncode == 6, "that of the answer, which is cut off"
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert [line for line in warnings if UNSAVED not in line] == ["warning: " + CUT]
+    assert len(warnings) == 2 and "Traceback" not in done.stderr
+
+
+def test_a_script_is_told_on_a_full_disk_that_nothing_is_kept(environment: dict[str, str], answer: str) -> None:
+    done = on_a_full_disk((*QUESTION, "--json"), environment)
+    result = checked(done.stdout)
+    assert (done.returncode, result["error"], result["text"]) == (6, None, answer.removesuffix("\n"))
+    assert [UNSAVED in warning for warning in result["warnings"]] == [True, False]
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no process's limits can be changed here")
+def test_a_disk_that_fills_up_within_a_chat_costs_what_is_said_from_then_on_and_nothing_before(
+    environment: dict[str, str], started: Callable[[Sequence[str]], subprocess.Popen[str]]
+) -> None:
+    process = started(["chat", "demo", *QUESTION[3:]])
+    assert process.stdin and process.stdout
+    answers = []
+    for question in ("First?", "Second?", "Third?"):
+        process.stdin.write(f"{question}\n")
+        process.stdin.flush()
+        answers.append(within(process.stdout.readline))
+        if question == "First?":
+            assert wait_until(lambda: len(last_session(environment)) == 2)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))  # type: ignore[attr-defined]
+    _, told = process.communicate("/bye\n", timeout=60)
+    assert all(answers) and process.returncode == 6
+    assert told.count(UNSAVED) == 1 and "Traceback" not in told
+    assert [message.text for message in last_session(environment)] == ["First?", answers[0].removesuffix("\n")]
 
 
 def test_the_first_run_of_all_answers_on_a_full_disk_too(

@@ -1,11 +1,13 @@
-"""Tab in a real bash, at a terminal of its own: what it makes of the line is what the shell then splits into words."""
+"""Tab in real shells, each at a terminal of its own: what is made of the line is what they split into words."""
 
+import fcntl
 import os
 import pty
 import select
 import shutil
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -16,31 +18,46 @@ from g4local.store.store import Store
 from tests.conftest import ROOT
 
 PROGRAM = f"#!{sys.executable}\nfrom g4local.cli import main\nmain()\n"
-PROMPT = "ready$ "
 _PATIENCE = 60.0
+_BEGIN = {
+    "bash": "bind 'set bell-style none'; bind 'set enable-bracketed-paste off'; source .bash_completions/g4local.sh",
+    "zsh": "unsetopt prompt_sp; fpath+=~/.zfunc; autoload -Uz compinit; compinit -u -D",
+    "fish": "set -g fish_greeting; set -g fish_autosuggestion_enabled 0",
+}
+"""What makes a shell use what was installed, as its own file of settings would."""
+_START = {
+    "bash": ("bash", "--norc", "--noprofile", "-i"),
+    "zsh": ("zsh", "-f", "-i"),
+    "fish": ("fish", "-i"),
+}
 
-pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
 
+class Shell:
+    """An interactive shell whose completion was installed by `--install-completion`."""
 
-class Bash:
-    """An interactive bash whose completion was installed as `--show-completion` prints it."""
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         places = os.pathsep.join(map(str, (ROOT, ROOT / "converters")))
-        mine = {"G4LOCAL_HOME": str(folder / "home"), "HOME": str(folder), "PYTHONPATH": places, "PS1": PROMPT}
-        path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, **mine, "PATH": path, "TERM": "dumb", "HISTFILE": ""}
+        mine = {
+            "G4LOCAL_HOME": str(folder / "home"),
+            "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder / ".config"),
+            "XDG_DATA_HOME": str(folder / ".local"),
+            "PYTHONPATH": places,
+            "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "TERM": "dumb" if name == "bash" else "xterm",
+            "HISTFILE": "",
+            "fish_features": "no-query-term",
+        }
+        self.environment = {**os.environ, **mine}
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            ["bash", "--norc", "--noprofile", "-i"],
+            _START[name],
             stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=self.environment, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         os.close(theirs)
-        self._until(PROMPT)
-        self._type(
-            "bind 'set bell-style none'; bind 'set enable-bracketed-paste off'; source script.sh; echo so''urced\r"
-        )
-        self._until("sourced\r\n")
+        self._type(f"{_BEGIN[name]}; echo be''gun\r")
+        self._until("begun\r\n")
 
     def completed(self, typed: str) -> list[str]:
         """The words behind g4local after Tab, and a plus typed behind it, which shows whether a space came."""
@@ -66,10 +83,13 @@ class Bash:
         return said
 
 
-@pytest.fixture(scope="module")
-def bash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bash]:
+@pytest.fixture(scope="module", params=["bash", "zsh", "fish"])
+def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    if not shutil.which(request.param):
+        pytest.skip(f"there is no {request.param}")
     folder = tmp_path_factory.mktemp("shell")
-    for name in ("my models/a b.gguf", "my models/notes.txt", "home/models/mine.gguf", "single/deeper/x.gguf"):
+    named = ("my models/a b.gguf", "my models/notes.txt", "home/models/mine.gguf", "home/models/it's $5.gguf")
+    for name in (*named, "single/deeper/x.gguf", "notes/mine.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     program = folder / "bin" / "g4local"
@@ -77,53 +97,39 @@ def bash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bash]:
     program.write_text(PROGRAM)
     program.chmod(0o755)
     with Store(folder / "home" / "sessions.db") as store, store.writing():
-        store.start("[/red] x\ny [b]")
-    script = subprocess.run(
-        [str(program), "--show-completion", "bash"],
+        store.start("[/red] it's x:\ny [b] `$HOME`")
+    subprocess.run(
+        [str(program), "--install-completion", request.param],
         env={
             **os.environ,
+            "HOME": str(folder),
             "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "converters"))),
             "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
         },
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    (folder / "script.sh").write_text(script.stdout)
-    shell = Bash(folder)
-    yield shell
-    shell.close()
+    opened = Shell(request.param, folder)
+    yield opened
+    opened.close()
 
 
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("g4local doc", ["doctor", "+"]),
         ("g4local run mi", ["run", "mine", "+"]),
+        ("g4local run it", ["run", "it's $5", "+"]),
         ("g4local pull e2b:qat-q", ["pull", "e2b:qat-q4_0", "+"]),
         ("g4local show my", ["show", "my models/+"]),
         ("g4local show my\\ models/", ["show", "my models/a b.gguf", "+"]),
-        ("g4local show single/", ["show", "single/deeper/+"]),
         ("g4local show ~/single/deeper/", ["show", "{home}/single/deeper/x.gguf", "+"]),
-        ("g4local convert x --quant=q4_k_m", ["convert", "x", "--quant=q4_k_m", "+"]),
-        ("g4local convert x -q mxf", ["convert", "x", "-q", "mxfp4_moe", "+"]),
-        ("g4local run demo --tool cal", ["run", "demo", "--tool", "calculate", "+"]),
-        ("g4local schema run.b", ["schema", "run.batch", "+"]),
+        ("g4local convert x --quant=mxf", ["convert", "x", "--quant=mxfp4_moe", "+"]),
         ("g4local sessions show ", ["sessions", "show", "{session}", "+"]),
+        ("g4local sessions import notes/mi", ["sessions", "import", "notes/mine.txt", "+"]),
     ],
 )
-def test_tab_makes_words_of_it(bash: Bash, typed: str, words: list[str]) -> None:
-    home = Path(bash.environment["HOME"])
+def test_tab_makes_words_of_it(shell: Shell, typed: str, words: list[str]) -> None:
+    home = Path(shell.environment["HOME"])
     with Store(home / "home" / "sessions.db") as store:
         session = store.sessions()[0].id
     wanted = [word.format(home=home, session=session) for word in words]
-    assert bash.completed(typed) == wanted
-
-
-def test_a_title_is_no_markup_and_one_line(bash: Bash) -> None:
-    shell = {"_G4LOCAL_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    done = subprocess.run(
-        ["g4local"],
-        env={**bash.environment, **shell, "_TYPER_COMPLETE_ARGS": "g4local sessions show "},
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    [line] = done.stdout.splitlines()
-    assert line.partition("\t")[2] == "[/red] x y [b]"
+    assert shell.completed(typed) == wanted
