@@ -87,6 +87,12 @@ def here(models: Path, pin: Pin) -> bool:
     return path.is_file() and path.stat().st_size == pin.nbytes
 
 
+def name_in(models: Path, path: Path) -> str | None:
+    """The name that a file has in the models folder, however its path leads there; None for one that lies elsewhere."""
+    folder = models.resolve()
+    return next((each.name for each in (path, path.resolve()) if each.parent.resolve() == folder), None)
+
+
 def of(path: Path) -> Pin | None:
     """What is remembered of a file in the models folder, as long as it has that size; None for one that is unknown."""
     found = (pin for pin in read(path.parent).values() if pin.name == path.name)

@@ -45,14 +45,15 @@ def pin(digests: Mapping[Path, str], models: Path) -> dict[Path, Release]:
 
     What was pulled as one stays the one that is meant.
     """
-    found = {
-        path: known
-        for path, digest in digests.items()
-        if path.parent == models and (known := release(path.stat().st_size, digest))
-    }
-    before = pins.read(models)
-    fresh = [_pin(path, known, digests[path]) for path, known in found.items()]
-    pins.remember(models, (each for each in fresh if each.key not in before or not pins.here(models, before[each.key])))
+    before, found, fresh = pins.read(models), {}, []
+    for path, digest in digests.items():
+        name, known = pins.name_in(models, path), release(path.stat().st_size, digest)
+        if name and known:
+            found[path] = known
+            pin = _pin(models / name, known, digest)
+            if pin.key not in before or not pins.here(models, before[pin.key]):
+                fresh.append(pin)
+    pins.remember(models, fresh)
     return found
 
 

@@ -94,9 +94,8 @@ def _known(file: Path, paths: Paths) -> _Known:
     """What a file should be, from all who can know."""
     remembered = hashing.remembered([file], paths.cache / hashing.MEMO)
     digests: dict[Source, str] = {"earlier": remembered[file]} if remembered else {}
-    pin = None
-    if file.parent == paths.models:
-        pin = next((each for each in pins.read(paths.models).values() if each.name == file.name), None)
+    name = pins.name_in(paths.models, file)
+    pin = next((each for each in pins.read(paths.models).values() if each.name == name), None)
     if pin and len(pin.digest) == _SHA256_DIGITS:
         digests["pull"] = pin.digest
     receipt = receipts.kept(file)

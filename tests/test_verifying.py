@@ -51,6 +51,22 @@ def pin(places: Paths, name: str, digest: str | None = None) -> None:
     pins.remember(places.models, [found])
 
 
+def test_what_a_file_came_with_is_known_however_its_path_leads_there(
+    places: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin(places, "a.gguf", "0" * 64)
+    monkeypatch.chdir(places.models.parent)
+    (tmp_path / "folder").symlink_to(places.models)
+    (tmp_path / "link.gguf").symlink_to(places.models / "a.gguf")
+    for name in ("models/a.gguf", "models/../models/a.gguf", f"{tmp_path}/folder/a.gguf", f"{tmp_path}/link.gguf"):
+        (first, *_) = verifying.verify(name, places, silent, Event())
+        assert first.against[-1:] == ("pull",) and "with which it came" in first.problems[-1], name
+    elsewhere = shutil.move(places.models / "a.gguf", tmp_path / "a.gguf")
+    assert verify(places, str(elsewhere))["a.gguf"].is_whole
+    (places.models / "a.gguf").symlink_to(elsewhere)
+    assert not verify(places, "models/a.gguf")["a.gguf"].is_whole
+
+
 def test_what_is_seen_first_is_kept_and_found_again(places: Paths) -> None:
     first = verify(places)
     assert set(first) == {"a.gguf", "b.gguf", "c.gguf"}
