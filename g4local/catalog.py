@@ -35,7 +35,7 @@ class Entry:
 
     def is_called(self, quant: str | None) -> bool:
         """Whether this is the model in the quant named: QAT-Q4_0 is `qat-q4_0`, `qat` and `q4_0`."""
-        return quant is None or quant.upper() in (self.quant, *self.quant.split("-"))
+        return is_called(self.quant, quant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,22 @@ def reference(text: str) -> Reference:
     name, _, what = rest.partition(":")
     name, _, revision = name.partition("@")
     if "/" not in name:
-        return _named(name, what or None)
+        size = _named(name, what or None)
+        if revision:
+            raise UsageError(
+                f"{name} is a name of g4local's and has no revisions.", "Name a repository: OWNER/REPO@REVISION."
+            )
+        return size
     if not _OWN_NAME.fullmatch(name):
         raise UsageError(f"{name!r} can't be a repository.", "Repositories are OWNER/REPO.")
     if what.lower().endswith(".gguf"):
         return Reference(repo=name, revision=revision or None, file=what)
     return Reference(repo=name, revision=revision or None, quant=what or None)
+
+
+def is_called(quant: str, asked: str | None) -> bool:
+    """Whether a quant, in capitals, is the one that was asked for: QAT-Q4_0 is also called `qat` and `q4_0`."""
+    return asked is None or asked.upper() in (quant, *quant.split("-"))
 
 
 def names() -> Iterable[str]:

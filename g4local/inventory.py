@@ -74,7 +74,7 @@ def offers(paths: Paths) -> list[Offer]:
     here = {
         (pin.size, pin.kind, pin.quant)
         for pin in pins.read(paths.models).values()
-        if pin.size and pins.here(paths.models, pin)
+        if pin.size and pin.path and pins.here(paths.models, pin)
     }
     return [
         Offer(size, entry, *_nbytes(size, entry), (size.name, entry.kind, entry.quant) in here)

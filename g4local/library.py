@@ -30,6 +30,9 @@ DEMO_RECIPE = "Q8_0"
 DRAFT = ".draft"
 """A folder beside a checkpoint that is being pulled, which has holes for weights; no repository has such a name."""
 
+KEPT = ".kept"
+"""An empty file beside a checkpoint that was pulled and is to stay."""
+
 _CONTENT = ("*.json", "*.jinja", "*.safetensors", "*.model", "additional_chat_templates/*.jinja")
 _LONGEST_NAME = 80
 """Characters of a name that are repeated in an error."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from g4local import library
+from g4local import library, pins
 from g4local.catalog import Reference
-from g4local.core.errors import Busy, G4Error, NetworkError, UsageError
+from g4local.core.errors import Busy, Cancelled, G4Error, NetworkError, UsageError
 from g4local.core.locks import locked
 from g4local.core.progress import Progress
 from g4local.core.units import human_bytes
@@ -43,7 +43,7 @@ class Wish:
     quant: str | None = None
     mmproj: bool = False
     keep: bool = False
-    """Leave the checkpoint on the disk, for other quants."""
+    """Leave the checkpoint on the disk, for other quants, which leave it there, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def make(reference: Reference, wish: Wish, context: Context) -> list[Pulled]:
     """
     from g4convert.convert import Options
 
-    repo, quant = _asked(reference, wish)
+    repo, quant, called = _asked(reference, wish)
     models = library.models_folder(context.paths)
     name = repo.rpartition("/")[2]
     target = models / f"{name}-{quant}.gguf"
@@ -81,29 +81,37 @@ def make(reference: Reference, wish: Wish, context: Context) -> list[Pulled]:
     context.report(Progress("ask the hub", 0, 0))
     repository = listing(repo, reference.revision, context.cancel)
     place = context.paths.checkpoints / repository.commit[:12]
-    with _alone(place):
+    with _alone(place), _stoppable():
         source = _begun(repository, place / name, context)
         with _draft(source) as draft:
             jobs = _jobs(draft, quant, target, options.mmproj)
-            if _has_room(source, jobs, models):
+            if is_whole := _has_room(source, jobs, models):
                 _whole(source, quant, target, options, context)
             else:
                 _piece_by_piece(source, jobs, context)
-        if not wish.keep:
+        if wish.keep and is_whole:
+            (place / library.KEPT).touch()
+        elif not (place / library.KEPT).exists():
             shutil.rmtree(place)
     size = reference.known.name if reference.known else ""
-    return [_pulled(path, repository, size, quant) for path in (target, options.mmproj) if path]
+    pin = Pin("", repo, "", repository.commit, 0, "", size, called, revision=reference.revision or "")
+    made = [_made(replace(pin, name=target.name), target)]
+    if options.mmproj:
+        made.append(_made(replace(pin, name=options.mmproj.name, quant="", kind="mmproj"), options.mmproj))
+    pins.remember(models, (each.pin for each in made))
+    return made
 
 
-def _asked(reference: Reference, wish: Wish) -> tuple[str, str]:
-    """The repository that is meant, and the quant as the converter spells it."""
+def _asked(reference: Reference, wish: Wish) -> tuple[str, str, str]:
+    """The repository that is meant, the quant as the converter spells it, and as it is asked for."""
     quant = (wish.quant or reference.quant or library.DEFAULT_RECIPE).upper()
     is_qat = quant.split("-")[0] == _QAT
     if reference.known:
         repo = reference.known.qat_checkpoint if is_qat else reference.known.checkpoint
     else:
         repo = reference.repo
-    return repo, (quant.partition("-")[2] or "Q4_0") if is_qat else quant
+    recipe = (quant.partition("-")[2] or "Q4_0") if is_qat else quant
+    return repo, recipe, f"{_QAT}-{recipe}" if is_qat else quant
 
 
 @contextmanager
@@ -115,6 +123,17 @@ def _alone(folder: Path) -> Iterator[None]:
         if not is_ours:
             raise Busy("Another process makes a model of this checkpoint.", "Wait for it, and ask again.")
         yield
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Tell somebody who stops it what is left."""
+    try:
+        yield
+    except Cancelled as stopped:
+        raise Cancelled(
+            stopped.message, "What came of the checkpoint is kept: pull again to go on, `g4local prune` removes it."
+        ) from stopped
 
 
 def _begun(repository: Repository, folder: Path, context: Context) -> _Source:
@@ -234,7 +253,5 @@ def _bring(wanted: Sequence[Wanted], context: Context) -> None:
     download(missing, context.report, context.cancel)
 
 
-def _pulled(path: Path, repository: Repository, size: str, quant: str) -> Pulled:
-    kind = "mmproj" if path.name.startswith("mmproj-") else "model"
-    pin = Pin(path.name, repository.name, "", repository.commit, path.stat().st_size, "", size, quant, kind)
-    return Pulled(pin, path, "checkpoint", is_first=False)
+def _made(pin: Pin, path: Path) -> Pulled:
+    return Pulled(replace(pin, nbytes=path.stat().st_size), path, "checkpoint", is_first=False)

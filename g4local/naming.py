@@ -1,9 +1,9 @@
 """What was pulled or converted, by the name that it was pulled under: `26b`, `e2b:q8_0`, `OWNER/REPO:q8_0`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from g4local import pins
+from g4local import catalog, pins
 from g4local.catalog import Known, Reference, reference
 from g4local.core import foreign
 from g4local.core.errors import ModelNotFound, UsageError
@@ -24,22 +24,40 @@ def pulled(name: str, models: Path) -> Path | None:
     there = [
         pin for pin in pins.read(models).values() if (pin.kind, pin.part) == (_MODEL, 1) and pins.here(models, pin)
     ]
-    if found := next(_meant(there, wanted), None):
+    if found := next(iter(_meant(there, wanted)), None):
         return models / found.name
     return _converted(wanted.known, wanted.quant or "", models) if wanted.known else None
 
 
-def _meant(there: Sequence[Pin], wanted: Reference) -> Iterator[Pin]:
+def _meant(there: Sequence[Pin], wanted: Reference) -> list[Pin]:
     """Those that a reference means, the one to take first."""
-    if wanted.known:
-        for entry in wanted.known.models:
-            of_size = (pin for pin in there if (pin.size, pin.quant) == (wanted.known.name, entry.quant))
-            yield from of_size if entry.is_called(wanted.quant) else ()
-        return
-    for pin in there:
-        is_called = wanted.quant is None or wanted.quant.upper() == pin.quant
-        if pin.repo == wanted.repo and is_called and wanted.file in (None, pin.path, Path(pin.path).name):
-            yield pin
+    return _of_size(there, wanted.known, wanted.quant) if wanted.known else _of_repository(there, wanted)
+
+
+def _of_size(there: Sequence[Pin], size: Known, quant: str | None) -> list[Pin]:
+    """Those of a size: called just so before called so among others, in the catalog's order, pulled before made."""
+    order = [entry.quant for entry in size.models]
+    meant = [pin for pin in there if pin.size == size.name and catalog.is_called(pin.quant, quant)]
+
+    def place(pin: Pin) -> tuple[bool, int, bool]:
+        known = order.index(pin.quant) if pin.quant in order else len(order)
+        return pin.quant != (quant or "").upper(), known, not pin.path
+
+    return sorted(meant, key=place)
+
+
+def _of_repository(there: Sequence[Pin], wanted: Reference) -> list[Pin]:
+    """Those of a repository: of the revision that was named, and of any where none was; what was asked for so first."""
+    asked = (wanted.quant or "").upper()
+    meant = [
+        pin
+        for pin in there
+        if pin.repo == wanted.repo
+        and (not asked or pin.quant == asked)
+        and wanted.revision in (None, pin.revision)
+        and wanted.file in (None, pin.path, Path(pin.path).name)
+    ]
+    return sorted(meant, key=lambda pin: (pin.revision != (wanted.revision or ""), pin.asked != asked))
 
 
 def _converted(size: Known, quant: str, models: Path) -> Path | None:

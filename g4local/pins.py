@@ -1,7 +1,7 @@
 """What was pulled, and which bytes it had: a file in the models folder that remembers each file of the hub.
 
 The hash that a file had at its first pull is the one it must have ever after, unless the user says otherwise. What was
-imported and is known to be a file of the hub is remembered, too.
+imported and is known to be a file of the hub is remembered, too, and what was made of a checkpoint of the hub.
 """
 
 import json
@@ -25,26 +25,37 @@ class Pin:
     """Its file here, in the models folder."""
     repo: str
     path: str
+    """Empty for what was made of a checkpoint."""
     commit: str
     """Empty for what was imported."""
     nbytes: int
     digest: str
-    """SHA-256 in hex, or git's SHA-1 of a small file."""
+    """SHA-256 in hex, or git's SHA-1 of a small file; empty for what was made of a checkpoint."""
     size: str = ""
     """The size of the family that it was pulled as, if it was."""
     quant: str = ""
     """The quant that it was pulled as, in capitals."""
     kind: str = "model"
+    revision: str = ""
+    """The revision that was asked for, if one was."""
+    asked: str | None = None
+    """The quant that was asked for, in capitals, empty where none was; None where the file was named."""
 
     @property
     def key(self) -> str:
-        """What it is called on the hub."""
-        return f"{self.repo}/{self.path}"
+        """What it is remembered under: `key` of the file on the hub, which no other file has."""
+        return key(self.repo, self.revision, self.path or f"/{self.name}")
+
+    @property
+    def source(self) -> str:
+        """Where it came from: a file of the hub, or the repository of the checkpoint that it was made of."""
+        return key(self.repo, self.revision, self.path).removesuffix("/")
 
     @property
     def called(self) -> str:
         """What it can be asked for by: SIZE:QUANT, or OWNER/REPO with the quant, if that is known."""
-        return f"{self.size or self.repo}:{self.quant.lower()}" if self.quant else self.size or self.repo
+        name = self.size or _at(self.repo, self.revision)
+        return f"{name}:{self.quant.lower()}" if self.quant else name
 
     @property
     def part(self) -> int:
@@ -57,6 +68,11 @@ class Pin:
         """In how many files the model is."""
         part = split.part(self.path)
         return part.count if part else 1
+
+
+def key(repo: str, revision: str | None, path: str) -> str:
+    """What a file is called on the hub, with the revision if one was asked for."""
+    return f"{_at(repo, revision)}/{path}"
 
 
 def read(models: Path) -> dict[str, Pin]:
@@ -107,6 +123,10 @@ def _pin(entry: object) -> Pin | None:
         pin = Pin(**entry)
     except TypeError:
         return None
-    texts = [value for name, value in asdict(pin).items() if name != "nbytes"]
+    texts = [value for name, value in asdict(pin).items() if name != "nbytes" and (name, value) != ("asked", None)]
     is_sound = isinstance(pin.nbytes, int) and all(isinstance(text, str) for text in texts)
     return pin if is_sound and pin.name == Path(pin.name).name != "" else None
+
+
+def _at(repo: str, revision: str | None) -> str:
+    return f"{repo}@{revision}" if revision else repo

@@ -12,7 +12,7 @@ from typing import Literal
 
 from g4local import library, pins, placing
 from g4local.catalog import Entry, Kind, Reference
-from g4local.core import foreign
+from g4local.core import foreign, split
 from g4local.core.errors import NetworkError
 from g4local.core.progress import Progress, Report
 from g4local.hub import cache
@@ -91,7 +91,7 @@ def pull(reference: Reference, choice: Choice, context: Context) -> list[Pulled]
         files = _files(target.entry, listings[place])
         if not choice.update:
             for file in files:
-                _expect_same(file, target.entry, known, context)
+                _expect_same(file, target, known, context)
         wanted += _placed(files, target, models, known, context)
     return _bring(wanted, known, models, context)
 
@@ -114,17 +114,28 @@ def _targets(reference: Reference, choice: Choice) -> Iterator[Target]:
 
 def _here(target: Target, known: dict[str, Pin], models: Path) -> list[Pin]:
     """The files, when they were pulled as this before and are all still here."""
-    entry = target.entry
-    if target.revision:
-        return []
-    found = [
-        pin
-        for pin in known.values()
-        if (entry.file and pin.repo == entry.repo and entry.file in (pin.path, Path(pin.path).name))
-        or (target.size and (pin.size, pin.kind, pin.quant) == (target.size, entry.kind, entry.quant))
-    ]
+    found = [pin for pin in known.values() if pin.path and _is_meant(pin, target)]
     is_whole = bool(found) and len(found) == found[0].parts
     return found if is_whole and all(pins.here(models, pin) for pin in found) else []
+
+
+def _is_meant(pin: Pin, target: Target) -> bool:
+    """Whether a file was pulled as this, so that the hub need not be asked which one it is."""
+    entry = target.entry
+    if target.size and (pin.size, pin.kind, pin.quant) == (target.size, entry.kind, entry.quant):
+        return True
+    if (pin.repo, pin.revision) != (entry.repo, target.revision or ""):
+        return False
+    if entry.file:
+        first = _first(pin.path)
+        return _first(entry.file) in (first, Path(first).name)
+    return pin.kind == entry.kind and (pin.asked == entry.quant or (pin.asked == "" and pin.quant == entry.quant))
+
+
+def _first(path: str) -> str:
+    """The first of a GGUF's files."""
+    part = split.part(path)
+    return part.name(1) if part else path
 
 
 def _files(entry: Entry, repository: Repository) -> Sequence[Remote]:
@@ -137,12 +148,12 @@ def _files(entry: Entry, repository: Repository) -> Sequence[Remote]:
     return (repository.sidecar(entry.kind),)
 
 
-def _expect_same(file: Remote, entry: Entry, known: dict[str, Pin], context: Context) -> None:
+def _expect_same(file: Remote, target: Target, known: dict[str, Pin], context: Context) -> None:
     """NetworkError when the hub has another file now than the one that was pulled, or whose hash the catalog knows.
 
     Where the catalog knows a size and no hash, another size is only told.
     """
-    pin = known.get(f"{file.repo}/{file.path}")
+    entry, pin = target.entry, known.get(pins.key(file.repo, target.revision, file.path))
     if pin and pin.digest != file.digest:
         known_as = f"the one that was pulled before ({pin.digest[:8]}…, now {file.digest[:8]}…)"
     elif not file.digest.startswith(entry.sha256):
@@ -162,12 +173,35 @@ def _placed(
     files: Sequence[Remote], target: Target, models: Path, known: dict[str, Pin], context: Context
 ) -> Iterator[tuple[Pin, Wanted]]:
     """Each file with its place, and with what is to be remembered of it."""
-    before = [known.get(f"{file.repo}/{file.path}") for file in files]
-    for wanted in placing.placed(files, before, models, lambda path, file: _is(path, file, context)):
-        file, entry = wanted.file, target.entry
-        name, quant = wanted.target.name, entry.quant or file.quant
-        pin = Pin(name, file.repo, file.path, file.commit, file.nbytes, file.digest, target.size, quant, entry.kind)
-        yield pin, wanted
+    before = [known.get(pins.key(file.repo, target.revision, file.path)) for file in files]
+
+    def is_same(path: Path, file: Remote) -> bool:
+        return _is(path, file, context)
+
+    places = placing.placed(files, before, models, is_same, target.revision)
+    for wanted, pin in zip(places, before, strict=True):
+        yield _pin(wanted, target, pin), wanted
+
+
+def _pin(wanted: Wanted, target: Target, before: Pin | None) -> Pin:
+    """What is to be remembered of a file; the widest that it was ever asked for as."""
+    file, entry = wanted.file, target.entry
+    asked = None if entry.file else entry.quant
+    if before and before.asked is not None and (asked is None or before.asked == ""):
+        asked = before.asked
+    return Pin(
+        wanted.target.name,
+        file.repo,
+        file.path,
+        file.commit,
+        file.nbytes,
+        file.digest,
+        target.size,
+        entry.quant or file.quant,
+        file.kind if entry.file and not target.size and file.kind != "other" else entry.kind,
+        target.revision or "",
+        asked,
+    )
 
 
 def _is(path: Path, file: Remote, context: Context) -> bool:

@@ -26,6 +26,8 @@ from g4local.sidecars import Part
 _RECEIPT = ".receipt.json"
 _BLOCK = 512
 """Bytes of what `st_blocks` counts."""
+_PLACE = re.compile(r"[0-9a-f]{12}")
+"""The name of a folder in which a checkpoint comes: its commit."""
 _CONVERTED = re.compile(r"(.+)-[A-Z0-9_]+-([0-9a-f]{16})")
 """The name of a conversion: of the folder, the recipe, and of all that went into it."""
 
@@ -35,7 +37,7 @@ class Leaving:
     """A file or folder that is to be removed."""
 
     path: Path
-    kind: Kind | Literal["receipt", "part", "snapshots", "conversion"]
+    kind: Kind | Literal["receipt", "part", "snapshots", "conversion", "checkpoint"]
     nbytes: int
     """What the disk gets back: nothing for a link, and for a file that has a second name elsewhere."""
     why: str
@@ -63,7 +65,8 @@ def models(names: Sequence[str], paths: Paths) -> list[Leaving]:
 
 
 def unused(paths: Paths, report: Report, cancel: Event) -> list[Leaving]:
-    """What nothing uses: halves, conversions of checkpoints that are gone, snapshots of such models, orphans.
+    """What nothing uses: halves, checkpoints whose conversion did not end, conversions of checkpoints that are
+    gone, snapshots of such models, orphans.
 
     A checkpoint that has changed is hashed for that; Cancelled.
     """
@@ -79,7 +82,14 @@ def unused(paths: Paths, report: Report, cancel: Event) -> list[Leaving]:
         for path in sorted(paths.models.glob(f"*{_RECEIPT}"))
         if not os.path.lexists(path.with_name(path.name.removesuffix(_RECEIPT) + ".gguf"))
     ]
-    return [*_halves(paths), *_outdated(paths, report, cancel), *_forgotten(paths), *orphans, *alone]
+    return [
+        *_halves(paths),
+        *_unconverted(paths),
+        *_outdated(paths, report, cancel),
+        *_forgotten(paths),
+        *orphans,
+        *alone,
+    ]
 
 
 def nowhere(paths: Paths) -> list[Path]:
@@ -88,11 +98,12 @@ def nowhere(paths: Paths) -> list[Path]:
 
 
 def remove(leaving: Leaving) -> bool:
-    """Remove it; False for a half that somebody writes after all. G4Error when that can't be."""
+    """Remove it; False for what somebody writes after all. G4Error when that can't be."""
     path = leaving.path
     try:
-        if leaving.kind == "part":
-            return _remove_half(path)
+        if leaving.kind in ("part", "checkpoint"):
+            is_part = leaving.kind == "part" and path.is_dir() and not path.is_symlink()
+            return _remove_locked(path, path.parent if is_part else path)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -174,15 +185,26 @@ def _halves(paths: Paths) -> Iterator[Leaving]:
     """What downloads, conversions and writers of small files left behind that were killed."""
     folders = (paths.models, paths.converted, paths.cache)
     found = [path for folder in folders for path in sorted(folder.glob("*.part"))]
-    unfinished = [place for place in sorted(paths.checkpoints.glob("*/")) if not is_locked(place)]
-    for path in [*found, *(part for place in unfinished for part in sorted(place.rglob("*.part")))]:
+    for path in found:
         if path.is_file() and not path.is_symlink() and not is_written(path):
             yield _leaving(path, "part", "what wrote it was killed")
-    for place in unfinished:
-        if (draft := place / library.DRAFT).is_dir() and not draft.is_symlink():
-            yield Leaving(draft, "part", _filled_nbytes(draft), "what made it was killed")
     for folder in sorted(paths.snapshots.glob("*/")):
         yield from (_leaving(path, "part", "what wrote it was killed") for path in snapshots.abandoned(folder))
+
+
+def _unconverted(paths: Paths) -> Iterator[Leaving]:
+    """What came of checkpoints whose conversion did not end; of one that is to stay, what is half only."""
+    for place in sorted(paths.checkpoints.glob("*/")):
+        if not _PLACE.fullmatch(place.name) or place.is_symlink() or is_locked(place):
+            continue
+        if not (place / library.KEPT).exists():
+            yield Leaving(place, "checkpoint", _filled_nbytes(place), "its conversion did not end")
+            continue
+        for part in sorted(place.rglob("*.part")):
+            if part.is_file() and not part.is_symlink() and not is_written(part):
+                yield _leaving(part, "part", "what wrote it was killed")
+        if (draft := place / library.DRAFT).is_dir() and not draft.is_symlink():
+            yield Leaving(draft, "part", _filled_nbytes(draft), "what made it was killed")
 
 
 def _outdated(paths: Paths, report: Report, cancel: Event) -> Iterator[Leaving]:
@@ -209,13 +231,12 @@ def _forgotten(paths: Paths) -> Iterator[Leaving]:
         yield Leaving(folder, "snapshots", _all_nbytes(folder), "their model is gone")
 
 
-def _remove_half(path: Path) -> bool:
-    """Remove a half while nobody else can lock it; for a folder that is the lock on the one around it."""
-    is_folder = path.is_dir() and not path.is_symlink()
-    with suppress(FileNotFoundError), locked(path.parent if is_folder else path) as is_ours:
+def _remove_locked(path: Path, lock: Path) -> bool:
+    """Remove a half, or what came of a checkpoint, while nobody else can lock it or the folder that it is made in."""
+    with suppress(FileNotFoundError), locked(lock) as is_ours:
         if not is_ours:
             return False
-        if is_folder:
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()

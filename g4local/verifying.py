@@ -121,7 +121,7 @@ def _verdict(file: Path, digest: str, known: _Known | None) -> Verdict:
         for source, expected in known.digests.items()
         if expected != digest
     ]
-    if known.pin and known.pin.nbytes != nbytes:
+    if known.pin and known.pin.path and known.pin.nbytes != nbytes:
         problems.append(f"has {nbytes:,} bytes instead of {known.pin.nbytes:,}, with which it came")
     unreadable, notes = _inside(file)
     if release := releases.release(nbytes, digest):

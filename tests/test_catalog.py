@@ -45,7 +45,9 @@ def test_a_repository_is_named_as_elsewhere(text: str, meant: Reference) -> None
     assert reference(text) == meant
 
 
-@pytest.mark.parametrize("text", ["", ":", "nope", "/", "a/b/c", "https://example.org/a/b", "a/..\n", "e2b/", "ä/b"])
+@pytest.mark.parametrize(
+    "text", ["", ":", "nope", "/", "a/b/c", "https://example.org/a/b", "a/..\n", "e2b/", "ä/b", "e2b@v1", "26b@v1:q8_0"]
+)
 def test_what_means_nothing_is_told(text: str) -> None:
     with pytest.raises((ModelNotFound, UsageError)):
         reference(text)

@@ -9,12 +9,14 @@ from threading import Event
 import pytest
 
 from g4convert.convert import Options, convert
-from g4local import library, making
+from g4local import inventory, library, making, pins, removing, verifying
 from g4local.catalog import reference
 from g4local.core.errors import Cancelled, G4Error, NetworkError, UnknownArchitecture, UsageError
+from g4local.core.locks import locked
 from g4local.core.progress import Progress, Report, silent
 from g4local.making import Wish
 from g4local.pulling import Context, Pulled
+from g4local.removing import Leaving
 from g4local.settings import Paths, paths
 from tests import checkpoints, media_checkpoints
 from tests.hub_server import Fault
@@ -41,6 +43,21 @@ def make(places: Paths, told: list[str] | None = None, report: Report = silent, 
     told = told if told is not None else []
     context = Context(places, report, Event(), told.append)
     return making.make(reference(REPO), Wish(**wish), context)  # type: ignore[arg-type]
+
+
+def make_until(stage: str, places: Paths, quant: str, **wish: bool) -> None:
+    """Make it, and stop at this stage."""
+    stop = Event()
+
+    def report(progress: Progress) -> None:
+        if progress.stage == stage:
+            stop.set()
+
+    making.make(reference(REPO), Wish(quant, **wish), Context(places, report, stop, lambda text: None))
+
+
+def unused(places: Paths) -> list[Leaving]:
+    return removing.unused(places, silent, Event())
 
 
 def expected(folder: Path, tmp_path: Path, quant: str, **options: object) -> bytes:
@@ -80,6 +97,32 @@ def test_a_checkpoint_that_is_kept_is_not_downloaded_again(here: Hub, places: Pa
     here.faults()
     make(places, quant="q8_0")
     assert here.sent() < max(weights(folder)) * 3
+
+
+def test_what_is_kept_stays_until_somebody_deletes_it(here: Hub, places: Paths, folder: Path) -> None:
+    make(places, quant="q4_0", keep=True)
+    kept = {path: path.read_bytes() for path in places.checkpoints.rglob("model*")}
+    assert len(kept) == 4 and unused(places) == []
+    make(places, quant="q8_0")
+    assert {path: path.read_bytes() for path in places.checkpoints.rglob("model*")} == kept
+    with pytest.raises(Cancelled):
+        make_until("convert", places, "q4_k_m")
+    assert unused(places) == []
+
+
+@pytest.mark.parametrize("stage", ["read what it holds", "download", "convert"])
+def test_what_is_left_by_a_stop_is_told_and_can_be_pruned(here: Hub, places: Paths, folder: Path, stage: str) -> None:
+    (places.checkpoints / "my own").mkdir(parents=True)
+    with pytest.raises(Cancelled) as caught:
+        make_until(stage, places, "q8_0", keep=True)
+    assert "prune" in caught.value.hint and "Nothing" not in str(caught.value) + caught.value.hint
+    (leaving,) = unused(places)
+    assert leaving.kind == "checkpoint" and (leaving.nbytes > min(weights(folder))) == (stage == "convert")
+    with locked(leaving.path):
+        assert unused(places) == [] and not removing.remove(leaving)
+    assert removing.remove(leaving)
+    assert [path.name for path in places.checkpoints.iterdir()] == ["my own"]
+    assert make(places, quant="q8_0")
 
 
 def test_where_the_disk_is_short_it_is_converted_piece_by_piece_into_the_same_bytes(
@@ -158,13 +201,13 @@ def test_a_shard_with_a_flipped_bit_is_refused(here: Hub, places: Paths, folder:
 
 
 def test_a_size_names_googles_checkpoint_and_its_qat_the_other() -> None:
-    assert making._asked(reference("e2b"), Wish()) == ("google/gemma-4-E2B-it", "Q4_K_M")
-    assert making._asked(reference("e2b:q5_k_m"), Wish()) == ("google/gemma-4-E2B-it", "Q5_K_M")
+    assert making._asked(reference("e2b"), Wish()) == ("google/gemma-4-E2B-it", "Q4_K_M", "Q4_K_M")
+    assert making._asked(reference("e2b:q5_k_m"), Wish()) == ("google/gemma-4-E2B-it", "Q5_K_M", "Q5_K_M")
     qat = "google/gemma-4-E2B-it-qat-q4_0-unquantized"
     assert (
         making._asked(reference("e2b:qat"), Wish())
         == making._asked(reference("e2b"), Wish("qat-q4_0"))
-        == (qat, "Q4_0")
+        == (qat, "Q4_0", "QAT-Q4_0")
     )
 
 
@@ -172,3 +215,29 @@ def test_what_was_made_of_a_size_is_found_by_its_name(here: Hub, places: Paths) 
     checkpoints.write(here.root / "google/gemma-4-E2B-it", checkpoints.make("dense"))
     making.make(reference("e2b"), Wish("q8_0"), Context(places, silent, Event(), lambda text: None))
     assert library.find("e2b", places).name == "gemma-4-E2B-it-Q8_0"
+
+
+def test_what_was_made_is_found_as_it_was_asked_for(here: Hub, places: Paths) -> None:
+    for repo in ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it-qat-q4_0-unquantized", REPO):
+        checkpoints.write(here.root / repo, checkpoints.make("dense"))
+    made = {
+        name: making.make(reference(name), Wish(), Context(places, silent, Event(), lambda text: None))[0].path
+        for name in ("e2b:qat", f"{REPO}:q8_0", f"{REPO}@v1:q5_0")
+    }
+    for name, path in made.items():
+        assert library.find(name, places).path == path
+    assert library.find("e2b:q4_0", places).path == library.find("e2b:qat-q4_0", places).path == made["e2b:qat"]
+    plain = making.make(reference("e2b:q4_0"), Wish(), Context(places, silent, Event(), lambda text: None))[0].path
+    assert library.find("e2b:q4_0", places).path == plain != library.find("e2b", places).path == made["e2b:qat"]
+    found = pins.of(made["e2b:qat"])
+    assert found and (found.called, found.source) == ("e2b:qat-q4_0", "google/gemma-4-E2B-it-qat-q4_0-unquantized")
+    assert len(pins.read(places.models)) == 4
+    assert [each for each in inventory.offers(places) if each.is_here] == []
+    assert all(each.is_whole for each in verifying.verify(None, places, silent, Event()))
+
+
+def test_towers_that_were_made_are_remembered_as_such(here: Hub, places: Paths) -> None:
+    checkpoints.write(here.root / REPO, media_checkpoints.make("tower"), shards=2)
+    make(places, quant="q8_0", mmproj=True)
+    assert {(pin.kind, pin.quant) for pin in pins.read(places.models).values()} == {("model", "Q8_0"), ("mmproj", "")}
+    assert library.find(f"{REPO}:q8_0", places).name == "gemma-tiny-it-Q8_0"

@@ -106,6 +106,63 @@ def test_model_towers_and_drafter_come_together(here: Hub, places: Paths) -> Non
     assert len(told) == 3 and all("no GGUF" in text for text in told)
 
 
+def test_what_is_here_as_it_is_asked_for_is_found_without_the_hub(here: Hub, places: Paths) -> None:
+    part = "gemma-tiny-BF16-0000{}-of-00002.gguf".format
+    for name in ("gemma-tiny-Q8_0.gguf", "other-gemma-Q8_0.gguf", "mmproj-F16.gguf", part(1), part(2)):
+        here.put(REPO, name, noise(2000, len(name)))
+    asked = (REPO, f"{REPO}:bf16", f"{REPO}@v1:q8_0", f"{REPO}:mmproj-F16.gguf")
+    for name in asked:
+        pull(name, places, mmproj=name == REPO)
+    here.faults(Fault("api", status=500))
+    for name in (*asked, f"{REPO}:q8_0", f"{REPO}:{part(2)}"):
+        assert {each.origin for each in pull(name, places, mmproj=name == REPO)} == {"here"}, name
+    assert here.log() == []
+    for name in (f"{REPO}:q4_0", f"{REPO}@v2:q8_0", f"{REPO}@v1", f"{REPO}:other-gemma-Q8_0.gguf"):
+        with pytest.raises(NetworkError):
+            pull(name, places)
+    here.faults()
+    pull(f"{REPO}:other-gemma-Q8_0.gguf", places)
+    assert [each.path.name for each in pull(f"{REPO}:q8_0", places)] == ["gemma-tiny-Q8_0.gguf"]
+
+
+def test_a_file_that_was_named_alone_is_not_what_its_quant_means(here: Hub, places: Paths) -> None:
+    for name in ("a-gemma-Q8_0.gguf", "b-gemma-Q8_0.gguf"):
+        here.put(REPO, name, noise(2000, ord(name[0])))
+    pull(f"{REPO}:b-gemma-Q8_0.gguf", places)
+    assert pull(f"{REPO}:q8_0", places)[0].path.name == "a-gemma-Q8_0.gguf"
+    assert library.find(f"{REPO}:q8_0", places).name == "a-gemma-Q8_0"
+
+
+def test_revisions_are_remembered_each_for_itself(here: Hub, places: Paths) -> None:
+    contents = {}
+    for number, revision in enumerate(("@v1", "", "@refs/pr/2")):
+        contents[revision] = here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, number))
+        (pulled,) = pull(f"{REPO}{revision}:q8_0", places)
+        assert pulled.path.read_bytes() == contents[revision]
+        assert pulled.pin.called == f"{REPO}{revision}:q8_0"
+    for revision, content in contents.items():
+        assert library.find(f"{REPO}{revision}:q8_0", places).path.read_bytes() == content
+        assert pull(f"{REPO}{revision}:q8_0", places)[0].origin == "here"
+    assert names(places) == [
+        "gemma-tiny-Q8_0.gguf",
+        "owner-gemma-tiny-Q8_0.gguf",
+        "owner-refs-pr-2-gemma-tiny-Q8_0.gguf",
+    ]
+    with pytest.raises(ModelNotFound):
+        library.find(f"{REPO}@v3:q8_0", places)
+    (places.models / "owner-gemma-tiny-Q8_0.gguf").unlink()
+    assert library.find(f"{REPO}:q8_0", places).path.name in names(places), (
+        "that of a revision, where there is no other"
+    )
+
+
+def test_towers_that_are_named_are_taken_for_what_they_are(here: Hub, places: Paths) -> None:
+    here.put(REPO, "mmproj-gemma-F16.gguf", _clip())
+    told: list[str] = []
+    (pulled,) = pull(f"{REPO}:mmproj-gemma-F16.gguf", places, told)
+    assert (pulled.pin.kind, told) == ("mmproj", [])
+
+
 def test_two_repositories_with_the_same_name_for_a_file_do_not_meet(here: Hub, places: Paths) -> None:
     here.put("one/gemma-x-GGUF", "gemma-x-Q8_0.gguf", noise(2000, 1))
     here.put("two/gemma-x-GGUF", "gemma-x-Q8_0.gguf", noise(2000, 2))
@@ -133,7 +190,7 @@ def test_a_file_that_changed_on_the_hub_is_refused_until_it_is_asked_for(here: H
     pull(f"{REPO}:q8_0", places)
     here.put(REPO, "gemma-tiny-Q8_0.gguf", noise(2000, 2))
     with pytest.raises(NetworkError, match="another file now") as caught:
-        pull(f"{REPO}:q8_0", places)
+        pull(REPO, places)
     assert "--update" in caught.value.hint
     assert (places.models / "gemma-tiny-Q8_0.gguf").read_bytes() == noise(2000, 1)
     pull(f"{REPO}:q8_0", places, update=True)

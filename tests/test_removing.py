@@ -145,7 +145,7 @@ def test_halves_go_unless_somebody_writes_them(places: Paths) -> None:
     dead = [
         places.models / f"x.gguf.{'0' * 16}.part",
         places.converted / "y.gguf.part",
-        places.checkpoints / "c0ffee" / "name" / f"model.safetensors.{'1' * 16}.part",
+        places.checkpoints / "c0ffeec0ffee" / "name" / f"model.safetensors.{'1' * 16}.part",
         places.cache / "tuning.json.99999999.part",
     ]
     alive = [
@@ -155,6 +155,7 @@ def test_halves_go_unless_somebody_writes_them(places: Paths) -> None:
     for path in (*dead, *alive):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"12345")
+    (places.checkpoints / "c0ffeec0ffee" / library.KEPT).touch()
     (places.models / "link.part").symlink_to(dead[0])
     with alive[0].open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -54,7 +54,7 @@ class Wish:
         bool, typer.Option("--from-checkpoint", help="Download the safetensors, and convert them here.")
     ] = False
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the safetensors of --from-checkpoint, for other quants.")
+        bool, typer.Option("--keep", help="Keep the safetensors of --from-checkpoint, until you delete them.")
     ] = False
     update: Annotated[
         bool, typer.Option("--update", help="Take what the hub has now, also if it is another file than before.")

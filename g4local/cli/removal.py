@@ -52,7 +52,8 @@ def rm(
 def prune(yes: Yes = False, dry_run: DryRun = False, as_json: options.AsJson = False) -> None:
     """Remove what nothing uses: half files, what lost its model.
 
-    Half files are what killed downloads and conversions left behind; such a download begins anew. Towers, drafters,
+    Half files are what killed downloads and conversions left behind, checkpoints those that were pulled to be
+    converted and were not; such a download begins anew. Towers, drafters,
     receipts and snapshots go when their model is gone, conversions when their checkpoint is gone or has changed.
     """
     from g4local import removing

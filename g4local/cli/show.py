@@ -107,7 +107,7 @@ def _origin(file: "Gguf") -> dict[str, str]:
     from g4local import pins
 
     pin = pins.of(file.path)
-    return {"known as": pin.called, "from": pin.key} if pin else {}
+    return {"known as": pin.called, "from": pin.source} if pin else {}
 
 
 def _matrix(file: "Gguf") -> dict[str, str]:
@@ -207,7 +207,12 @@ def _origin_object(file: "Gguf") -> Json:
     pin = pins.of(file.path)
     if pin is None:
         return None
-    where: dict[str, Json] = {"repo": pin.repo, "file": pin.path, "commit": pin.commit or None, "sha256": pin.digest}
+    where: dict[str, Json] = {
+        "repo": pin.repo,
+        "file": pin.path or None,
+        "commit": pin.commit or None,
+        "sha256": pin.digest or None,
+    }
     return {"known_as": pin.called, **where}
 
 
