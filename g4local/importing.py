@@ -10,7 +10,7 @@ from typing import Literal
 from g4local import copying, hashing, library, receipts, releases, sidecars
 from g4local.catalog import Kind
 from g4local.copying import Copy
-from g4local.core import split
+from g4local.core import split, stamps
 from g4local.core.errors import G4Error, UsageError, reason
 from g4local.core.progress import Progress, Report
 from g4local.releases import Release
@@ -90,7 +90,7 @@ def bring(files: Sequence[Path], wish: Wish, paths: Paths, report: Report, cance
     pairs = [place.pairs for place in places]
     _come([(file.resolve(), target) for each in pairs for file, target in each], wish.way, paths, report, cancel)
     there = list(sidecars.readable(sidecars.candidates(models, "model")))
-    known = hashing.remembered([place.targets[0] for place in places], paths.cache / hashing.MEMO)
+    known = stamps.known([place.targets[0] for place in places], paths.cache / hashing.MEMO)
     releases.pin(known, models)
     ways: list[Brought] = [wish.way if fresh else "here" for fresh in pairs]
     return [_imported(place, way, there, known.get(place.targets[0])) for place, way in zip(places, ways, strict=True)]
@@ -188,7 +188,7 @@ def _come(pairs: Sequence[tuple[Path, Path]], way: Way, paths: Paths, report: Re
     far = [pair for pair in pairs if way == "copy" or (way == "move" and not _on_one_disk(*pair))]
     copied = [Copy(file, target, file.stat().st_size) for file, target in far]
     memo = paths.cache / hashing.MEMO
-    known = hashing.remembered([file for file, _ in pairs], memo)
+    known = stamps.known([file for file, _ in pairs], memo)
     done: list[tuple[Path, Path]] = []
     try:
         with copying.copies(copied, report, cancel) as digests:
@@ -200,7 +200,7 @@ def _come(pairs: Sequence[tuple[Path, Path]], way: Way, paths: Paths, report: Re
         for file, target in reversed(done):
             _take_back(file, target, way)
         raise
-    hashing.remember({**{target: known[file] for file, target in pairs if file in known}, **digests}, memo)
+    stamps.remember({**{target: known[file] for file, target in pairs if file in known}, **digests}, memo)
     if way == "move":
         for file, _ in far:
             _remove(file)

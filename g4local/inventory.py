@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from g4local import catalog, library, pins
 from g4local.catalog import Entry, Known
+from g4local.core import stamps
 from g4local.core.errors import UnusableFile
 from g4local.library import Model
 from g4local.settings import Paths
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from g4local.backend.engine import LoadOptions
     from g4local.backend.fit.fitting import Fit, Resources
     from g4local.planner import Candidate
+
+_MEMO = "quants.json"
+"""The file in the cache folder that remembers the quants of GGUFs."""
 
 UNREADABLE = "unreadable"
 """The quant of a model whose file can't be read."""
@@ -55,17 +59,33 @@ class Offer:
         return _recipe(self.entry)
 
 
-def local(model: Model) -> Local:
-    """What a list tells of a model that is here; one that can't be read stays in the list, and is called so."""
+def listed(paths: Paths) -> list[Local]:
+    """The models that have a name here; a GGUF that is as it was is not read again, since a vocabulary is long."""
+    models, memo = library.listed(paths), paths.cache / _MEMO
+    known = stamps.known([model.path for model in models if model.kind == "gguf"], memo)
+    found = [local(model, known.get(model.path)) for model in models]
+    readable = (each for each in found if each.model.kind == "gguf" and each.quant != UNREADABLE)
+    stamps.remember({each.model.path: each.quant for each in readable}, memo)
+    return found
+
+
+def local(model: Model, quant: str | None = None) -> Local:
+    """What a list tells of a model that is here; one that can't be read stays in the list, and is called so.
+
+    It is not read where its quant is known.
+    """
     from g4convert import gguf, shards
 
     weights = shards.present(model.path) if model.kind == "gguf" else sorted(model.path.glob("*.safetensors"))
     nbytes = sum(file.stat().st_size for file in weights)
     modified = max(file.stat().st_mtime for file in weights)
-    try:
-        quant = shards.recipe([gguf.read(model.path, 0)]) if model.kind == "gguf" else model.recipe
-    except UnusableFile:
-        quant = UNREADABLE
+    if model.kind == "checkpoint":
+        quant = model.recipe
+    elif quant is None:
+        try:
+            quant = shards.recipe([gguf.read(model.path, 0)])
+        except UnusableFile:
+            quant = UNREADABLE
     return Local(model, quant, nbytes, modified)
 
 

@@ -9,6 +9,7 @@ from threading import Event
 
 from g4local import copying, hashing, library, manifest, receipts, sidecars
 from g4local.copying import Copy
+from g4local.core import stamps
 from g4local.core.errors import G4Error, UnusableFile, UsageError, reason
 from g4local.core.progress import Report
 from g4local.manifest import Entry, Manifest, PackedKind
@@ -95,7 +96,7 @@ def unpack(folder: Path, paths: Paths, report: Report, cancel: Event) -> list[Un
                     f"{entry.sha256[:_SHOWN]}….",
                     "Copy the pack again, or make it again; nothing of it came here.",
                 )
-    hashing.remember(digests, paths.cache / hashing.MEMO)
+    stamps.remember(digests, paths.cache / hashing.MEMO)
     return [Unpacked(entry, models / entry.name, entry in here) for entry in found.files]
 
 

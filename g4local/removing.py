@@ -16,7 +16,7 @@ from typing import Literal
 from g4local import hashing, library, naming, receipts, sidecars
 from g4local.backend.state import owners, snapshots
 from g4local.catalog import Kind
-from g4local.core import split
+from g4local.core import split, stamps
 from g4local.core.errors import G4Error, UsageError, reason
 from g4local.core.locks import is_locked, is_written, locked
 from g4local.core.progress import Report
@@ -210,7 +210,7 @@ def _unconverted(paths: Paths) -> Iterator[Leaving]:
 def _outdated(paths: Paths, report: Report, cancel: Event) -> Iterator[Leaving]:
     """Conversions of checkpoints that are gone, or have changed since; of one that nobody knows, nothing is said."""
     memo = paths.cache / hashing.MEMO
-    known = hashing.folders(memo)
+    known = stamps.folders(memo)
 
     def is_made_of(folder: Path, key: str) -> bool:
         if folder.is_dir():

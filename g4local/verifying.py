@@ -7,6 +7,7 @@ from threading import Event
 from typing import Literal
 
 from g4local import hashing, library, pins, receipts, releases, sidecars, templates
+from g4local.core import stamps
 from g4local.core.errors import G4Error, UsageError
 from g4local.core.progress import Report
 from g4local.pins import Pin
@@ -66,7 +67,7 @@ def verify(name: str | None, paths: Paths, report: Report, cancel: Event) -> lis
     found = hashing.fresh(there, report, cancel)
     verdicts = [_verdict(file, found.get(file, ""), known.get(file)) for file in files]
     whole = {each.path: each.digest for each in verdicts if each.is_whole}
-    hashing.remember(whole, memo)
+    stamps.remember(whole, memo)
     releases.pin(whole, paths.models)
     return verdicts
 
@@ -92,7 +93,7 @@ def _files(name: str | None, paths: Paths) -> Iterator[Path]:
 
 def _known(file: Path, paths: Paths) -> _Known:
     """What a file should be, from all who can know."""
-    remembered = hashing.remembered([file], paths.cache / hashing.MEMO)
+    remembered = stamps.known([file], paths.cache / hashing.MEMO)
     digests: dict[Source, str] = {"earlier": remembered[file]} if remembered else {}
     name = pins.name_in(paths.models, file)
     pin = next((each for each in pins.read(paths.models).values() if each.name == name), None)

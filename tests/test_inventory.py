@@ -4,7 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from g4convert import recipes
+import pytest
+
+from g4convert import gguf, recipes
 from g4local import inventory, library, pins, planner
 from g4local.backend.engine import LoadOptions
 from g4local.backend.fit.fitting import Resources
@@ -28,6 +30,31 @@ def test_a_model_that_is_here_is_told_by_its_file(tiny: Tiny) -> None:
 def test_one_that_can_not_be_read_stays_in_the_list(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(b"GGUF, but not for long")
     assert inventory.local(Model("a", tmp_path / "a.gguf", "gguf")).quant == inventory.UNREADABLE
+
+
+def test_what_was_read_once_is_not_read_again_until_it_changes(
+    tiny: Tiny, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, other = library.models_folder(places()), tiny("dense", "Q4_0")
+    shutil.copy(tiny("dense", "Q8_0"), models / "a.gguf")
+    (models / "broken.gguf").write_bytes(b"GGUF, but not for long")
+    expected = {"demo": "Q8_0", "a": "Q8_0", "broken": inventory.UNREADABLE}
+    assert {each.model.name: each.quant for each in inventory.listed(places())} == expected
+    seen: list[Path] = []
+    read = gguf.read
+    monkeypatch.setattr(gguf, "read", lambda path, *more: seen.append(path) or read(path, *more))
+    assert {each.model.name: each.quant for each in inventory.listed(places())} == expected
+    assert seen == [models / "broken.gguf"]
+    shutil.copy(other, models / "a.gguf")
+    for _ in range(2):
+        assert {each.model.name: each.quant for each in inventory.listed(places())} == {**expected, "a": "Q4_0"}
+    assert seen.count(models / "a.gguf") == 1
+
+
+def test_a_list_needs_no_place_to_remember_in(tiny: Tiny, own_home: Path) -> None:
+    shutil.copy(tiny("dense", "Q8_0"), library.models_folder(places()) / "a.gguf")
+    places().cache.write_text("no folder")
+    assert [each.quant for each in inventory.listed(places())] == ["Q8_0", "Q8_0"]
 
 
 def test_the_demo_is_told_as_it_will_be_quantized() -> None:

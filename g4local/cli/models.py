@@ -12,6 +12,7 @@ from g4local.core.messages import Json
 from g4local.settings import paths
 
 if TYPE_CHECKING:
+    from g4local.inventory import Local
     from g4local.library import Model
 
 SCHEMA = "g4local.ls/1"
@@ -32,15 +33,14 @@ def ls(
         ls_remote(as_json=as_json, quiet=quiet)
         return
 
-    from g4local import library
+    from g4local import inventory, library
 
     places = paths(environ)
-    models = library.listed(places)
     if quiet:
-        for model in models:
+        for model in library.listed(places):
             output.line(model.name)
         return
-    entries = [{**_entry(model), "known_as": _known_as(model)} for model in models]
+    entries = [{**_entry(found), "known_as": _known_as(found.model)} for found in inventory.listed(places)]
     if as_json:
         output.json_line({"schema": SCHEMA, "models": list[Json](entries)})
     else:
@@ -76,11 +76,9 @@ def _left(part: Path) -> str:
     return f"{part} is left of a conversion that was killed; `g4local prune` removes it."
 
 
-def _entry(model: "Model") -> dict[str, Json]:
+def _entry(found: "Local") -> dict[str, Json]:
     """What `ls` tells of a model."""
-    from g4local import inventory
-
-    found = inventory.local(model)
+    model = found.model
     return {
         "name": model.name,
         "quant": found.quant,
