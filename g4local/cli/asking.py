@@ -2,9 +2,11 @@
 
 import signal
 import sys
+from collections.abc import Sequence
 from threading import Event
 
 from g4local.cli import keyboard, output
+from g4local.core.errors import UsageError
 
 
 def can_ask() -> bool:
@@ -30,6 +32,15 @@ def reply(question: str, cancel: Event, *, fresh: bool = True) -> str:
         return "n"
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def may_remove(what: Sequence[str], question: str) -> bool:
+    """Whether the person, who is shown what would go, says yes; UsageError where nobody can be asked."""
+    if not can_ask():
+        raise UsageError("Nobody can be asked whether this may be removed.", "--yes removes it, --dry-run shows it.")
+    for each in what:
+        output.note(each)
+    return reply(f"{question} [y]es, [n]o: ", Event()).lower() in ("y", "yes")
 
 
 def yes(question: str, cancel: Event, typed: list[str]) -> bool:

@@ -58,7 +58,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "sessions replay": ("sessions replay 3f2a", "sessions replay 3f2a --at 4"),
     "sessions export": ("sessions export 3f2a > chat.md", "sessions export --all -f jsonl > chats.jsonl"),
     "sessions import": ("sessions import ~/.lmstudio/conversations chatgpt-export.zip",),
-    "sessions rm": ("sessions rm 3f2a", "sessions rm --older-than 30d"),
+    "sessions rm": ("sessions rm 3f2a", "sessions rm --older-than 30d --dry-run"),
     "sessions backup": ("sessions backup sessions-copy.db",),
     "tools": ("tools", "tools ls 26b", "tools set read_file allow"),
     "tools ls": ("tools ls --json",),

@@ -9,7 +9,7 @@ import typer
 
 from g4local.cli import asking, completion, options, output
 from g4local.cli.interrupts import interruptible
-from g4local.core.errors import G4Error, UsageError
+from g4local.core.errors import G4Error
 from g4local.core.messages import Json
 from g4local.settings import paths
 
@@ -23,9 +23,6 @@ PRUNE_SCHEMA = "g4local.prune/1"
 
 _KINDS = {"mmproj": "towers", "part": "half a file"}
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")]
-
 
 def rm(
     models: Annotated[
@@ -34,8 +31,8 @@ def rm(
             metavar="MODEL", help="A name that `ls` shows, or a file there.", autocompletion=completion.models
         ),
     ],
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    yes: options.Yes = False,
+    dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Remove models, with what belongs to them alone.
@@ -49,7 +46,7 @@ def rm(
     _carry_out(going, RM_SCHEMA, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
-def prune(yes: Yes = False, dry_run: DryRun = False, as_json: options.AsJson = False) -> None:
+def prune(yes: options.Yes = False, dry_run: options.DryRun = False, as_json: options.AsJson = False) -> None:
     """Remove what nothing uses: half files, what lost its model.
 
     Half files are what killed downloads and conversions left behind, checkpoints those that were pulled to be
@@ -87,12 +84,7 @@ def _carry_out(going: Sequence["Leaving"], schema: str, *, yes: bool, dry_run: b
 
 def _is_wanted(going: Sequence["Leaving"], total: str) -> bool:
     """Whether the person says yes to all of it; UsageError where nobody can be asked."""
-    if not asking.can_ask():
-        raise UsageError("Nobody can be asked whether this may be removed.", "--yes removes it, --dry-run shows it.")
-    for each in going:
-        output.note(_row(each))
-    answer = asking.reply(f"Remove {'it' if len(going) == 1 else 'these'} ({total})? [y]es, [n]o: ", Event())
-    return answer.lower() in ("y", "yes")
+    return asking.may_remove([*map(_row, going)], f"Remove {'it' if len(going) == 1 else 'these'} ({total})?")
 
 
 def _row(leaving: "Leaving") -> str:

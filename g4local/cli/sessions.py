@@ -1,20 +1,18 @@
 """`g4local sessions`: the conversations that were kept."""
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from os import environ
 from pathlib import Path
-from time import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from g4local.cli import completion, options, output
+from g4local.cli.forgetting import rm
+from g4local.cli.kept import named, opened
 from g4local.cli.replay import replay
 from g4local.core.errors import UsageError
 from g4local.core.messages import Json
-from g4local.core.units import seconds
 from g4local.settings import paths
 
 if TYPE_CHECKING:
@@ -26,14 +24,6 @@ if TYPE_CHECKING:
 _MOST = 2**31 - 1
 _FEW = 20
 """Sessions or messages that are listed when nobody says how many."""
-
-
-def _age(value: str) -> float:
-    """A parser of ages: 30d, 12h."""
-    try:
-        return seconds(value)
-    except ValueError:
-        raise typer.BadParameter(f"{value!r} is no time such as 30d or 12h.") from None
 
 
 Id = Annotated[
@@ -71,7 +61,7 @@ def ls(
 
     found, total = [], 0
     if paths(environ).sessions.exists():
-        with _store() as store:
+        with opened() as store:
             found, total = store.sessions(-1 if everything else most), store.count()
     if as_json:
         listed: list[Json] = [head_object(each) for each in found]
@@ -101,7 +91,7 @@ def show(
     from g4local.store.upkeep import leaves
     from g4local.store.values import numbers
 
-    with _store() as store:
+    with opened() as store:
         session = store.find(name) if name is not None else store.last()
         found = transcript.read(store, session)
     number = numbers(found.tree)
@@ -133,7 +123,7 @@ def search(
     from g4local.store.values import numbers
 
     query = " ".join(words)
-    with _store() as store:
+    with opened() as store:
         hits = upkeep.search(store, query, most)
         places = {hit.session: numbers(store.tree(store.find(hit.session))) for hit in hits}
     found = [(hit, places[hit.session][hit.message]) for hit in hits]
@@ -161,7 +151,7 @@ def fork(
     """Begin a session as another one does; what both share is kept once."""
     from g4local.store import upkeep
 
-    with _store() as store:
+    with opened() as store:
         session = store.find(name)
         fork = upkeep.fork(store, session, None if at is None else _message(store, session, at))
     if as_json:
@@ -187,8 +177,8 @@ def export(
         "json": lambda each: output.json_line(transcript.session_object(each)),
         "jsonl": lambda each: output.json_line(transcript.chat_object(each)),
     }
-    with _store() as store:
-        for session in store.sessions()[::-1] if everything else _named(store, names):
+    with opened() as store:
+        for session in store.sessions()[::-1] if everything else named(store, names):
             printed[form](transcript.read(store, session))
 
 
@@ -230,59 +220,7 @@ def import_(
     raise typer.Exit(1 if failed else 0)
 
 
-@sessions.command()
-def rm(
-    names: Ids = None,
-    everything: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
-    older_than: Annotated[
-        Any,
-        typer.Option("--older-than", metavar="TIME", parser=_age, help="Those not used for so long, such as 30d."),
-    ] = None,
-    keep_snapshots: Annotated[
-        bool, typer.Option("--keep-snapshots", help="Keep what models have read for them, and hold what was said.")
-    ] = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Remove sessions for good, and all snapshots; what forks share with them stays."""
-    from g4local.store import upkeep
-    from g4local.tools import permissions
-
-    with _store() as store:
-        if everything or older_than is not None:
-            if names or (everything and older_than is not None):
-                raise UsageError("Ids, --all and --older-than are three ways to say which.", "Give one of them.")
-            chosen = [each for each in store.sessions() if everything or each.updated < time() - older_than]
-        else:
-            chosen = _named(store, names)
-        gone = list({session.id: session for session in chosen}.values())
-        upkeep.remove(store, gone)
-    permissions.forget(paths(environ).permissions, (session.id for session in gone))
-    lost = [] if keep_snapshots or not gone else _remove_snapshots()
-    if as_json:
-        removed: dict[str, Json] = {"removed": [session.id for session in gone]}
-        freed: dict[str, Json] = {"snapshots": len(lost), "snapshots_bytes": sum(lost)}
-        output.json_line({"schema": "g4local.sessions.rm/1", **removed, **freed})
-        return
-    for session in gone:
-        output.line(f"removed {session.id}  {session.title}")
-    if not gone:
-        output.note("No session is so old." if older_than is not None else "There is no session.")
-    if lost:
-        count = f"{len(lost)} snapshots" if len(lost) > 1 else "The snapshot"
-        output.note(
-            f"{count} ({output.human_bytes(sum(lost))}) removed, also of other sessions: a snapshot holds what was "
-            "said, not in which session. Other chats are read once more when they go on."
-        )
-
-
-def _remove_snapshots() -> list[int]:
-    """Remove all snapshots; their sizes."""
-    from g4local.backend.state.snapshots import SUFFIX
-
-    folder = paths(environ).snapshots
-    sizes = [path.stat().st_size for path in folder.rglob(f"*{SUFFIX}") if path.is_file()]
-    shutil.rmtree(folder, ignore_errors=True)
-    return sizes
+sessions.command()(rm)
 
 
 @sessions.command()
@@ -292,30 +230,13 @@ def backup(
     """Copy all sessions into a new file, also while they are used."""
     from g4local.store import upkeep
 
-    with _store() as store:
+    with opened() as store:
         upkeep.backup(store, target)
     nbytes = target.stat().st_size
     if as_json:
         output.json_line({"schema": "g4local.sessions.backup/1", "path": str(target.absolute()), "bytes": nbytes})
     else:
         output.line(f"{target}  {output.human_bytes(nbytes)}")
-
-
-@contextmanager
-def _store() -> Iterator["Store"]:
-    from g4local.store.store import Store
-
-    path = paths(environ).sessions
-    if not path.exists():
-        raise UsageError("There is no session yet.", "g4local chat demo begins one.")
-    with Store(path) as store:
-        yield store
-
-
-def _named(store: "Store", names: Sequence[str] | None) -> list["Session"]:
-    if not names:
-        raise UsageError("No session is named.", "`g4local sessions ls` lists them.")
-    return [store.find(name) for name in names]
 
 
 def _message(store: "Store", session: "Session", number: int) -> int:

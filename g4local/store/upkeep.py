@@ -1,12 +1,13 @@
 """What is done with sessions that are there: found by their words, forked, removed, copied to a safe place."""
 
 import re
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from g4local.core.errors import UsageError
+from g4local.core.errors import StoreError, UsageError, reason
 from g4local.store.database import told
 from g4local.store.store import PATH, Store
 from g4local.store.values import Session, Stored
@@ -18,6 +19,9 @@ _PHRASE = re.compile(r'"([^"]+)"|(\S+)')
 
 _HIT = "messages.id, messages.session, sessions.title, messages.role, messages.created"
 _FROM = "messages JOIN sessions ON sessions.id = messages.session"
+_TURNS_IN_USE = """SELECT turn FROM messages WHERE turn IS NOT NULL
+    UNION SELECT turn FROM drafts WHERE turn IS NOT NULL"""
+"""A reply that is being said may be all that there is of its turn: an answer that is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def remove(store: Store, sessions: Sequence[Session]) -> None:
             store.database.execute("DELETE FROM drafts WHERE session = ?", (session.id,))
             store.database.execute("DELETE FROM messages WHERE session = ?", (session.id,))
             store.database.execute("DELETE FROM sessions WHERE id = ?", (session.id,))
-        store.database.execute("DELETE FROM turns WHERE id NOT IN (SELECT turn FROM messages WHERE turn IS NOT NULL)")
+        store.database.execute(f"DELETE FROM turns WHERE id NOT IN ({_TURNS_IN_USE})")
         store.database.execute("INSERT INTO words (words) VALUES ('optimize')")
     store.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -117,15 +121,25 @@ def _hand_over(store: Store, session: str) -> None:
 
 
 def backup(store: Store, target: Path) -> None:
-    """Copy the whole store into a new file, also while others write to it; the file appears whole or not at all."""
+    """Copy the whole store into a new file, also while others write to it; the file appears whole or not at all.
+
+    Only its owner can read it. UsageError where it can't be begun, StoreError where it can't be written.
+    """
     if target.exists():
         raise UsageError(f"{target} is there already.", "Give a name that is free.")
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}.", "Make it first, or name another.")
     part = target.with_name(f"{target.name}.part")
-    with told(target):
+    with told(store.path):
         try:
             part.unlink(missing_ok=True)
+            part.touch(mode=0o600, exist_ok=False)
             store.database.execute("VACUUM INTO ?", (str(part),))
             part.replace(target)
+        except (sqlite3.OperationalError, OSError) as error:
+            raise StoreError(
+                f"{target} can't be written: {reason(error)}.", "Check the disk, and its rights."
+            ) from error
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)

@@ -82,6 +82,20 @@ def test_each_call_is_asked_for(terminal: Terminal, first: str, second: str, ans
     terminal.wait_for(f"ANSWERS {answers} False")
 
 
+@pytest.mark.parametrize("words", ["forget it", "always no", "yesterday", "file?"])
+def test_what_only_begins_like_an_answer_is_asked_again(terminal: Terminal, own_home: Path, words: str) -> None:
+    terminal.wait_for(QUESTION)
+    terminal.type(f"{words}\n")
+    terminal.wait_for("That is none of these. y, a, f or n: ")
+    terminal.type("y\n")
+    terminal.wait_for(QUESTION)
+    terminal.type(f"{words}\n")
+    terminal.wait_for("That is none of these.")
+    terminal.type(f"{words}\n")
+    terminal.wait_for("ANSWERS [True, False] False")
+    assert not (own_home / "permissions.json").exists()
+
+
 def test_always_is_asked_once(terminal: Terminal, own_home: Path) -> None:
     terminal.wait_for(QUESTION)
     terminal.type("a\n")

@@ -23,17 +23,24 @@ from g4local.store.store import Store
 pick = random.Random(int(sys.argv[2]))
 with Store(Path(sys.argv[1])) as store:
     while True:
-        sessions = store.sessions(5)
+        sessions = [each for each in store.sessions(5) if each.title != "short"]
         chosen = store.resume(pick.choice(sessions).id) if sessions and pick.random() < 0.9 else None
         text = " ".join(pick.choice(("pelican", "walrus", "heron")) * pick.randint(1, 9) for _ in range(20))
         with store.writing():
-            name = chosen.id if chosen else store.start(text)
-            head = store.append(name, chosen.head if chosen else None, Message("user", text))
+            name, turn = chosen.id if chosen else store.start(text), store.begin_turn({"model": "demo"})
+            head = store.append(name, chosen.head if chosen else None, Message("user", text), turn=turn)
             store.move_head(name, head)
-            store.keep_draft(None, name, head, None, [Message("assistant", "half a reply")])
+            store.keep_draft(None, name, head, turn, [Message("assistant", "half a reply")])
         print(head, flush=True)
         if chosen and pick.random() < 0.05:
             upkeep.fork(store, chosen, None)
+        if pick.random() < 0.3:  # asked again: all that there is of this turn is a draft
+            with store.writing():
+                store.keep_draft(None, name, head, store.begin_turn({}), [Message("assistant", "a")])
+            with store.writing():
+                short = store.start("short")
+                store.move_head(short, store.append(short, None, Message("user", text), turn=store.begin_turn({})))
+            upkeep.remove(store, [store.find(short)])
 """
 
 

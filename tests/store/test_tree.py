@@ -84,7 +84,7 @@ def test_random_edits_forks_and_removals_are_those_of_a_plain_model(data: st.Dat
 
 def step(store: Store, plain: Plain, words: Iterator[str], data: st.DataObject) -> None:
     """One thing that happens to a store, and to the model of it."""
-    what = data.draw(st.sampled_from(["begin", "say", "say", "take back", "fork", "fork", "remove"]))
+    what = data.draw(st.sampled_from(["begin", "say", "say", "ask again", "take back", "fork", "fork", "remove"]))
     if what == "begin" or not plain.paths:
         word = next(words)
         name = begun(store, Message("user", word))
@@ -96,9 +96,14 @@ def step(store: Store, plain: Plain, words: Iterator[str], data: st.DataObject) 
         case "say":
             word = next(words)
             with store.writing():
-                store.move_head(name, store.append(name, store.find(name).head, Message("assistant", word)))
+                turn = store.begin_turn({"model": "demo"})
+                store.move_head(name, store.append(name, store.find(name).head, Message("assistant", word), turn=turn))
             path.append(word)
             plain.ever[name].add(word)
+        case "ask again":
+            with store.writing():
+                if head := store.find(name).head:
+                    store.keep_draft(None, name, head, store.begin_turn({}), [Message("assistant", "half")])
         case "take back":
             keep = data.draw(st.integers(0, len(path)))
             numbers = [each.id for each in store.path_to(store.find(name).head)]
@@ -252,20 +257,6 @@ def test_a_fork_at_a_message_of_another_session_is_a_usage_error(tmp_path: Path)
         one, two = (begun(store, Message("user", "hi")) for _ in "ab")
         with pytest.raises(UsageError):
             upkeep.fork(store, store.find(one), store.find(two).head)
-
-
-def test_a_backup_is_a_store_and_is_never_written_over(tmp_path: Path) -> None:
-    with Store(tmp_path / "sessions.db") as store:
-        session = begun(store, Message("user", "hi"))
-        upkeep.backup(store, tmp_path / "copy.db")
-        with pytest.raises(UsageError):
-            upkeep.backup(store, tmp_path / "copy.db")
-        with pytest.raises(StoreError):
-            upkeep.backup(store, tmp_path / "nowhere" / "copy.db")
-    with Store(tmp_path / "copy.db") as copy:
-        assert copy.rows("PRAGMA journal_mode") == [("wal",)]
-        assert [message.text for message in said(copy, session)] == ["hi"]
-    assert not list(tmp_path.glob("*.part"))
 
 
 def damaged(path: Path, how: str) -> None:
