@@ -44,6 +44,8 @@ class Fault:
     no_ranges: bool = False
     most: int = -1
     """Bytes of the longest answer that is given, as networks for content have it."""
+    is_endless: bool = False
+    """The body comes again and again, until nobody takes it any more."""
     trickle: bool = False
     """A byte now and then."""
 
@@ -214,9 +216,17 @@ class Handler(BaseHTTPRequestHandler):
             return
         body = fault.body.encode()
         self.send_response(fault.status or 200)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        if not fault.is_endless:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.wfile.write(body)
+            while fault.is_endless:
+                self.wfile.write(body)
+        except OSError:
+            self.close_connection = True
 
     def _refuse(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -30,8 +30,11 @@ def link(wanted: Wanted, cancel: Event) -> bool:
 def _cached(file: Remote) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(file.repo, file.path, revision=file.commit)
-    if not isinstance(found, str):
+    try:
+        found = try_to_load_from_cache(file.repo, file.path, revision=file.commit)
+        if not isinstance(found, str):
+            return None
+        path = Path(found).resolve()
+        return path if path.stat().st_size == file.nbytes else None
+    except (OSError, ValueError):  # a cache that can't be read, or a name that it can't have
         return None
-    path = Path(found).resolve()
-    return path if path.stat().st_size == file.nbytes else None

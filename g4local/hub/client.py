@@ -15,7 +15,6 @@ from g4local.core.errors import ModelNotFound, NetworkError, UsageError, reason
 
 if TYPE_CHECKING:
     from httpx2 import Client, Response
-    from huggingface_hub import HfApi
 
 NAME = "g4local"
 """What the hub is told of us, with the version."""
@@ -35,11 +34,8 @@ class Passing(NetworkError):
         """How long the server asks to wait."""
 
 
-def api() -> "HfApi":
-    """The library's interface to the hub, which tells it nothing but who we are; UsageError when it can't be loaded.
-
-    That is so where one of its variables is to be a number and is none.
-    """
+def prepare() -> None:
+    """Load the library, which is to print nothing; UsageError where one of its variables is no number and has to be."""
     _keep_quiet()
     try:
         import_module("huggingface_hub.constants")  # reads its variables; what imports it lazily prints its errors
@@ -48,11 +44,9 @@ def api() -> "HfApi":
             f"A variable of huggingface_hub's makes no sense: {error}.",
             "HF_HUB_DOWNLOAD_TIMEOUT and HF_HUB_ETAG_TIMEOUT are whole numbers of seconds.",
         ) from error
-    from huggingface_hub import HfApi
     from huggingface_hub.utils import logging
 
     logging.set_verbosity(logging.ERROR)
-    return HfApi(library_name=NAME, library_version=__version__)
 
 
 def session() -> "Client":
@@ -87,6 +81,16 @@ def timeout() -> float:
     from huggingface_hub import constants
 
     return constants.HF_HUB_DOWNLOAD_TIMEOUT
+
+
+def expect_success(response: "Response") -> None:
+    """Raise the library's error for a status that is one, whatever else comes: of the body nothing is read."""
+    from httpx2 import Response
+    from huggingface_hub.utils import hf_raise_for_status
+
+    if response.is_error:
+        told = {name: value for name, value in response.headers.items() if name.lower().startswith(("x-", "r"))}
+        hf_raise_for_status(Response(response.status_code, headers=told, request=response.request))
 
 
 @contextmanager

@@ -1,18 +1,18 @@
 """What lies in a repository of the hub: its files at one commit, with their sizes and hashes."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from threading import Event
-from typing import TYPE_CHECKING, Literal
+from time import monotonic
+from typing import Any, Literal
+from urllib.parse import quote
 
 from g4local.core import offline, split
 from g4local.core.errors import ModelNotFound, NetworkError
 from g4local.hub import client
-from g4local.hub.patience import persistently
-
-if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoSibling
+from g4local.hub.patience import persistently, stopped
 
 Kind = Literal["model", "mmproj", "drafter", "other"]
 """What a file is for, as far as its name tells; what it holds is known when it is here."""
@@ -28,6 +28,17 @@ _QUANT = re.compile(
 )
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
+_MOST_NBYTES = 1 << 25
+"""Of an answer; a repository with thousands of files has a few million."""
+_MOST_SECONDS = 120.0
+"""That an answer may take."""
+_LARGEST = 1 << 60
+"""Bytes of a file; no disk holds more."""
+_LONGEST_NAME = 255
+"""Bytes of a file's name on most disks."""
+_BESIDE_NAME = len("-" + 12 * "r" + "-" + "." + 16 * "d" + ".part")
+"""What a name may get here, beside the repository's: a revision, and what tells a part."""
+_MODELS = (".gguf", ".safetensors")
 _WAITS = 2
 """Tries after the first one; before anything came, a person wants to know soon that there is no network."""
 
@@ -78,12 +89,16 @@ class Repository:
     name: str
     commit: str
     files: tuple[Remote, ...]
+    refused: tuple[str, ...] = ()
+    """Files of models whose names could lead elsewhere, can't be had here, or have no hash to be checked by."""
 
     def file(self, path: str) -> Remote:
         """The file of this path, or of this name anywhere; ModelNotFound with the GGUFs that there are."""
         for file in self.files:
             if path in (file.path, file.name):
                 return file
+        if any(path in (each, PurePosixPath(each).name) for each in self.refused):
+            raise self._unsafe(path)
         known = ", ".join(file.path for file in self.files if file.path.endswith(".gguf"))
         raise ModelNotFound(f"{self.name} has no file {path!r}.", f"GGUFs there: {known or 'none'}.")
 
@@ -92,7 +107,7 @@ class Repository:
         models = [file for file in self.files if file.kind == "model"]
         quants = list(dict.fromkeys(file.quant for file in models))
         if not models:
-            raise ModelNotFound(f"{self.name} has no GGUF.", _without_gguf(self))
+            raise self._lacking("GGUF", ".gguf", _without_gguf(self))
         if quant is None:
             wanted = next((each for each in _PREFERRED if each in quants), quants[0] if len(quants) == 1 else None)
         else:
@@ -128,8 +143,18 @@ class Repository:
         """What a conversion needs; ModelNotFound when there are no safetensors."""
         files = tuple(file for file in self.files if _CHECKPOINT.fullmatch(file.path))
         if not any(file.path.endswith(".safetensors") for file in files):
-            raise ModelNotFound(f"{self.name} has no safetensors.", "Name the repository of a checkpoint.")
+            raise self._lacking("safetensors", ".safetensors", "Name the repository of a checkpoint.")
         return files
+
+    def _lacking(self, what: str, ending: str, hint: str) -> ModelNotFound:
+        refused = [path for path in self.refused if path.endswith(ending)]
+        return self._unsafe(refused[0]) if refused else ModelNotFound(f"{self.name} has no {what}.", hint)
+
+    def _unsafe(self, path: str) -> ModelNotFound:
+        return ModelNotFound(
+            f"{self.name} has {path!r}, but what the hub says of it is not safe to use.",
+            "Names must be short and lead to no other folder, and a hash must be there; tell its owner.",
+        )
 
 
 def listing(repo: str, revision: str | None, cancel: Event) -> Repository:
@@ -137,35 +162,76 @@ def listing(repo: str, revision: str | None, cancel: Event) -> Repository:
     offline.expect_network(repo)
 
     def ask() -> Repository:
-        hub = client.api()
-        client.session()
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-        with client.told(repo):
-            try:
-                found = hub.model_info(repo, revision=revision, files_metadata=True, timeout=client.timeout())
-            except (HfHubHTTPError, HFValidationError):
-                raise
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise _no_hub(repo) from error  # it is no JSON, or none of a hub
-        if not (isinstance(found.sha, str) and _COMMIT.fullmatch(found.sha)):
-            raise _no_hub(repo)
-        files = [file for entry in found.siblings or () if (file := _remote(repo, found.sha, entry))]
-        return Repository(repo, found.sha, tuple(sorted(files, key=lambda file: file.path)))
+        try:
+            answer = json.loads(_answer(repo, revision, cancel))
+        except (ValueError, RecursionError) as error:
+            raise _no_hub(repo) from error
+        match answer:
+            case {"sha": str(commit), "siblings": list(entries)} if _COMMIT.fullmatch(commit):
+                return _repository(repo, commit, entries)
+        raise _no_hub(repo)
 
     return persistently(ask, cancel, _WAITS)
 
 
-def _remote(repo: str, commit: str, entry: "RepoSibling") -> Remote | None:
-    """A file with a size, a hash to be checked by, and a path that leads to no other folder; None for others."""
-    nbytes, digest = (entry.lfs.size, entry.lfs.sha256) if entry.lfs else (entry.size, entry.blob_id)
-    match entry.rfilename, nbytes, digest:
-        case str(path), int(nbytes), str(digest) if nbytes >= 0 and _DIGEST.fullmatch(digest):
-            parts = PurePosixPath(path).parts
-            is_inside = bool(parts) and path.isprintable() and not path.startswith("/") and ".." not in parts
-            return Remote(repo, commit, path, nbytes, digest) if is_inside else None
-        case _:
-            return None
+def _answer(repo: str, revision: str | None, cancel: Event) -> bytes:
+    """What the hub says of a repository, as JSON; NetworkError where it is longer, or slower, than a listing can be."""
+    client.prepare()
+    from huggingface_hub import constants
+    from huggingface_hub.utils import validate_repo_id
+
+    at = f"/revision/{quote(revision, safe='')}" if revision else ""
+    url = f"{constants.ENDPOINT}/api/models/{repo}{at}"
+    headers = {**client.headers(), "Accept-Encoding": "identity"}
+    limit, body = monotonic() + _MOST_SECONDS, bytearray()
+    with client.told(repo):
+        validate_repo_id(repo)
+        with client.session().stream(
+            "GET", url, params={"blobs": "true"}, headers=headers, timeout=client.timeout()
+        ) as response:
+            client.expect_success(response)
+            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise _no_hub(repo)  # a few bytes could become any number
+            for chunk in response.iter_raw():
+                body += chunk
+                if cancel.is_set():
+                    raise stopped()
+                if len(body) > _MOST_NBYTES or monotonic() > limit:
+                    raise _no_hub(repo)
+    return bytes(body)
+
+
+def _repository(repo: str, commit: str, entries: list[Any]) -> Repository:
+    files, refused = list[Remote](), list[str]()
+    for entry in entries:
+        path = entry.get("rfilename") if isinstance(entry, dict) else None
+        if not isinstance(path, str):
+            continue
+        if file := _remote(repo, commit, path, entry):
+            files.append(file)
+        elif path.lower().endswith(_MODELS):
+            refused.append(path)
+    return Repository(repo, commit, tuple(sorted(files, key=lambda file: file.path)), tuple(sorted(refused)))
+
+
+def _remote(repo: str, commit: str, path: str, entry: dict[str, Any]) -> Remote | None:
+    """A file with a size, a hash to be checked by, and a path that can be had here; None for others."""
+    match entry:
+        case {"lfs": {"size": int(nbytes), "sha256": str(digest)}} | {"size": int(nbytes), "blobId": str(digest)}:
+            is_sound = 0 <= nbytes <= _LARGEST and _DIGEST.fullmatch(digest) and _is_safe(path, repo)
+            return Remote(repo, commit, path, nbytes, digest) if is_sound else None
+    return None
+
+
+def _is_safe(path: str, repo: str) -> bool:
+    """Whether a path leads to no other folder and hides nothing, and its names leave room for what they get here."""
+    room = _LONGEST_NAME - _BESIDE_NAME - len(repo)
+    names = path.split("/")
+    return (
+        path.isprintable()
+        and "\\" not in path
+        and all(name and not name.startswith(".") and len(name.encode(errors="replace")) <= room for name in names)
+    )
 
 
 def _without_gguf(repository: Repository) -> str:

@@ -153,7 +153,6 @@ def _pieces(file: Remote, done: int, cancel: Event) -> Iterator[bytes]:
 def _connection(file: Remote, done: int, pace: Pace) -> Generator[bytes]:
     """What one connection brings of a file, from `done` on, as the network gives it: the rest, or much of it."""
     from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import hf_raise_for_status
 
     offline.expect_network(f"{file.repo}/{file.path}")
     headers = {**client.headers(), "Accept-Encoding": "identity", **_range(file, done)}
@@ -162,7 +161,7 @@ def _connection(file: Remote, done: int, pace: Pace) -> Generator[bytes]:
         client.told(f"{file.repo}/{file.path}"),
         client.session().stream("GET", url, headers=headers, timeout=client.timeout()) as response,
     ):
-        hf_raise_for_status(response)
+        client.expect_success(response)
         start, end = _span(file, done, response)
         skip = done - start
         for chunk in response.iter_raw():
@@ -241,8 +240,19 @@ def _alone(wanted: Wanted, cancel: Event) -> Iterator[BinaryIO | None]:
                     wanted.part.unlink()
                     yield None
                 else:
-                    yield part
+                    with _unless_empty(wanted.part, part):
+                        yield part
                 return
+
+
+@contextmanager
+def _unless_empty(path: Path, part: BinaryIO) -> Iterator[None]:
+    """Leave no part of which nothing came; it is locked yet."""
+    try:
+        yield
+    finally:
+        if not os.fstat(part.fileno()).st_size:
+            path.unlink(missing_ok=True)
 
 
 def _as_file(path: str, flags: int) -> int:

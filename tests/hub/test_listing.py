@@ -1,16 +1,20 @@
 """What the hub says of a repository, and which of its files are meant."""
 
 import json
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
 from threading import Event
 from unittest.mock import patch
 
 import pytest
-from huggingface_hub import ModelInfo, constants
+from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g4local.core.errors import G4Error, ModelNotFound, NetworkError, UsageError
 from g4local.hub.listing import Remote, Repository, listing
+from g4local.placing import placed
 from tests.hub_server import TOKEN, Fault
 from tests.hubs import Hub, noise
 
@@ -86,13 +90,67 @@ def test_a_checkpoint_is_what_the_converter_reads() -> None:
         repository("config.json").checkpoint()
 
 
+UNSAFE = (
+    "../x.gguf",
+    "/etc/x.gguf",
+    "a\n.gguf",
+    "a\\..\\m-Q8_0.gguf",
+    ".m-Q8_0.gguf",
+    ".git/m-Q8_0.gguf",
+    "a//m-Q8_0.gguf",
+    "ä" * 110 + ".gguf",
+    "m" * 400 + ".gguf",
+)
+
+
+def test_the_longest_name_has_room_for_all_that_it_gets_here(here: Hub, tmp_path: Path) -> None:
+    """The repository's name before it, and behind it what a part is called."""
+    model = "r" * 80
+    name = "m" * (255 - len(f"owner/{model}") - 36 - 5) + ".gguf"
+    here.put(f"owner/{model}", name, noise(2000))
+    (file,) = listing(f"owner/{model}", None, Event()).files
+    (place,) = placed([file], [None], tmp_path, lambda *_: False, "refs/heads/some-branch")
+    longest = place.target.with_name(f"owner-{'b' * 12}-{place.target.name}")
+    for path in (longest, replace(place, target=longest).part):
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("api", body='{"id": "' + "x" * 100_000, is_endless=True),
+        Fault("api", body="x" * 100_000, is_endless=True, status=404),
+        Fault("api", body="\x1f", headers={"Content-Encoding": "gzip"}),
+    ],
+)
+def test_an_answer_that_would_fill_the_memory_is_given_up(here: Hub, fault: Fault) -> None:
+    here.faults(fault)
+    tracemalloc.start()
+    with pytest.raises(G4Error):
+        listing("o/r", None, Event())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100_000_000
+
+
+def test_an_answer_that_never_ends_is_given_up(here: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("g4local.hub.listing._MOST_SECONDS", 0.0)
+    here.put("o/r", "m-Q8_0.gguf", noise(2000))
+    with pytest.raises(NetworkError, match="no Hugging Face hub"):
+        listing("o/r", None, Event())
+
+
 def test_paths_that_lead_elsewhere_and_files_without_hash_are_left_out(here: Hub) -> None:
     siblings = [
         {"rfilename": name, "size": 1, "blobId": blob}
-        for name, blob in (("../x.gguf", "0" * 40), ("/etc/x", "0" * 40), ("a\n.gguf", "0" * 40), ("b.gguf", "?"))
+        for name, blob in (*((name, "0" * 40) for name in UNSAFE), ("b.gguf", "?"))
     ]
     here.faults(Fault("api", body=json.dumps({"id": "o/r", "sha": "0" * 40, "siblings": siblings})))
-    assert listing("o/r", None, Event()).files == ()
+    found = listing("o/r", None, Event())
+    assert found.files == () and set(found.refused) == {*UNSAFE, "b.gguf"}
+    for ask in (lambda: found.model(None), lambda: found.file("b.gguf")):
+        with pytest.raises(ModelNotFound, match="not safe"):
+            ask()
     here.faults(Fault("api", body=json.dumps({"id": "o/r", "sha": "../../../../x" + "0" * 30, "siblings": []})))
     with pytest.raises(NetworkError, match="no Hugging Face hub"):
         listing("o/r", None, Event())
@@ -179,11 +237,7 @@ ANSWER = JSON | st.fixed_dictionaries(
 @given(ANSWER)
 @settings(max_examples=200, deadline=None)
 def test_whatever_a_hub_says_is_a_listing_or_a_sentence(answer: object) -> None:
-    class Says:
-        def model_info(self, *arguments: object, **options: object) -> ModelInfo:
-            return ModelInfo(**answer)  # type: ignore[arg-type]
-
-    with patch("g4local.hub.client.api", Says):
+    with patch("g4local.hub.listing._answer", lambda *asked: json.dumps(answer).encode()):
         try:
             found = listing("o/r", None, Event())
         except G4Error:

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 
 from g4local.core.errors import Cancelled, G4Error, NetworkError, UsageError
 from g4local.core.progress import silent
-from g4local.hub import transfer
+from g4local.hub import cache, transfer
 from g4local.hub.downloading import download
 from g4local.hub.listing import Remote, listing
 from g4local.hub.transfer import Wanted, fetch
@@ -301,3 +301,16 @@ def test_an_error_that_nobody_foresaw_ends_a_download_as_itself(
     monkeypatch.setattr(transfer, "_connection", unforeseen)
     with pytest.raises(FileNotFoundError, match="somebody else's"):
         download([wanted], silent, Event())
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "gopher://x/y", ""])
+def test_an_address_that_is_refused_leaves_no_part(here: Hub, wanted: Wanted, address: str) -> None:
+    here.faults(Fault("resolve", status=302, headers={"Location": address}))
+    with pytest.raises(NetworkError):
+        fetch(wanted, lambda nbytes: None, Event())
+    assert names(wanted) == []
+
+
+@pytest.mark.parametrize("path", ["a\\..\\m-Q8_0.gguf", "m" * 400 + ".gguf"])
+def test_a_name_that_the_cache_can_not_have_is_not_in_it(tmp_path: Path, path: str) -> None:
+    assert not cache.link(Wanted(Remote(REPO, "0" * 40, path, 1, "0" * 64), tmp_path / "x.gguf"), Event())
