@@ -1,10 +1,10 @@
 """What can be typed in `g4local chat`: questions, and commands that begin with a slash."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from threading import Event
 
-from g4local.chat import adjusting
+from g4local.chat import adjusting, toolcosts
 from g4local.chat.conversation import Conversation
 from g4local.cli import output
 from g4local.cli.interrupts import interruptible
@@ -12,9 +12,10 @@ from g4local.cli.space import Space
 from g4local.cli.turns import Screen, follow, print_stats
 from g4local.core import events
 from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools, UsageError
+from g4local.core.prompt import Segment
 from g4local.opening import offering
 from g4local.opening.request import Request
-from g4local.tools.registry import harmless
+from g4local.tools.registry import Tool, harmless
 
 
 class Session:
@@ -138,11 +139,26 @@ class Session:
                     f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(tool.name for tool in known)}."
                 )
             self._talk.tools = tuple(tool for tool in known if tool.name in names)
+        self._list(known)
+
+    def _list(self, known: Sequence[Tool]) -> None:
+        """Tools with their tokens, and whether the model is told of them."""
+        self._cancel.clear()
+        with interruptible(self._cancel):
+            context = self._talk.load(self._bar.report, self._cancel).context
+            costs = [toolcosts.cost(tool, self._tokens) for tool in known]
+        self._bar.stop()
         offered = {tool.name for tool in self._talk.tools}
         width = max(len(tool.name) for tool in known)
-        for tool in known:
+        for tool, cost in zip(known, costs, strict=True):
             is_on = "on " if tool.name in offered else "off"
-            output.note(f"  {is_on}  {tool.name:<{width}}  {output.shortened(tool.description)}")
+            output.note(f"  {is_on}  {tool.name:<{width}}  {cost:>5,} tokens  {output.shortened(tool.description)}")
+        total = sum(cost for tool, cost in zip(known, costs, strict=True) if tool.name in offered)
+        output.note(f"Those that are on take {total:,} of the context's {context:,} tokens.")
+        toolcosts.check(self._talk.tools, context, self._tokens)
+
+    def _tokens(self, told: list[Segment]) -> int:
+        return len(self._talk.engine.tokenize(told, self._cancel))
 
     def _retry(self, argument: str) -> None:
         """ask the last question again"""

@@ -154,15 +154,39 @@ def set_(
         Path | None,
         typer.Option("--folder", metavar="DIR", help="Only there, and below.", exists=True, file_okay=False),
     ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            metavar="ID",
+            help="Only in this session; the beginning of its id will do.",
+            autocompletion=completion.sessions,
+        ),
+    ] = None,
 ) -> None:
-    """Say whether a tool may run: everywhere, or in a folder. The rules are in a file that `doctor` names."""
+    """Say whether a tool may run: everywhere, in a folder or in a session. `doctor` names the file of these rules."""
     from g4local.tools import permissions
 
+    if folder and session is not None:
+        raise UsageError("A rule is for a folder or for a session.", "Leave out --folder or --session.")
     if _SERVED not in name:
         with _known(Offer()) as known:
             _named(name, known)
-    permissions.remember(paths(environ).permissions, name, permission, folder=folder)
-    output.line(f"{name}: {permission}" + (f" in {folder.absolute()}" if folder else ""))
+    held = None if session is None else _session(session)
+    permissions.remember(paths(environ).permissions, name, permission, folder=folder, session=held)
+    where = folder.absolute() if folder else held and f"session {held}"
+    output.line(f"{name}: {permission}" + (f" in {where}" if where else ""))
+
+
+def _session(name: str) -> str:
+    """The id of the session whose id begins so."""
+    from g4local.store.store import Store
+
+    path = paths(environ).sessions
+    if not path.exists():
+        raise UsageError("There is no session yet.", "g4local chat demo begins one.")
+    with Store(path) as store:
+        return store.find(name).id
 
 
 @contextmanager

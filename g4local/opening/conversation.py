@@ -36,10 +36,13 @@ def conversation(
     It goes on with a session, or begins one, as the request says. A checkpoint folder is converted first; the model
     itself is loaded with the first question. `ask` is called for tools that no rule allows or denies.
     """
-    with keeping.opened(request, raw=raw) as kept, offering.offered(kept.request, report, cancel, warn) as tools:
+    with (
+        keeping.opened(request, raw=raw) as kept,
+        offering.offered(kept.request, report, cancel, warn, kept.session) as tools,
+    ):
         request, recording = kept.request, kept.recording
         options = conversation_options(request, constraint(request), raw=raw)
-        scope = Scope(paths(environ).permissions, request.folder, lambda: recording.session if recording else None)
+        scope = Scope(paths(environ).permissions, request.folder, lambda: (recording or kept).session)
         approval = Approval(scope, everything=request.yes, ask=ask, warn=warn)
         with engine(replace(request, snapshots=request.snapshots and not raw), report, cancel, warn) as model:
             if recording:

@@ -25,6 +25,8 @@ class Opened:
     messages: Sequence[Message]
     recording: Recording | None
     """None where nothing is to be kept."""
+    session: str | None = None
+    """The id of the session that is gone on with, whose rules for tools hold also where nothing is kept."""
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def opened(request: Request, *, raw: bool) -> Iterator[Opened]:
         messages: Sequence[Message] = ()
         if going_on:
             request, messages = _gone_on_with(request, recording)
-        yield Opened(request, messages, recording if request.save else None)
+        yield Opened(request, messages, recording if request.save else None, recording.session)
     finally:
         recording.close()
 

@@ -19,16 +19,18 @@ Warn = Callable[[str], None]
 
 
 @contextmanager
-def offered(request: Request, report: Report, cancel: Event, warn: Warn) -> Iterator[tuple[Tool, ...]]:
+def offered(
+    request: Request, report: Report, cancel: Event, warn: Warn, session: str | None = None
+) -> Iterator[tuple[Tool, ...]]:
     """The tools that the model is told of while the block runs, without those that the rules deny.
 
-    UsageError for a tool or a server that there is not, NetworkError offline for one that is spoken to over HTTP; a
-    server that can't be used is a warning.
+    `session`: the id of the one that is gone on with. UsageError for a tool or a server that there is not, NetworkError
+    offline for one that is spoken to over HTTP; a server that can't be used is a warning.
     """
-    ours = named(request, warn)
+    ours = named(request, warn, session)
     with served(request.mcp, request.mcp_config, report, cancel, warn) as tools:
         rules = permissions.read(paths(environ).permissions)
-        yield (*ours, *(tool for tool in tools if rules.permission(tool.name, request.folder) != "deny"))
+        yield (*ours, *(tool for tool in tools if rules.permission(tool.name, request.folder, session) != "deny"))
 
 
 def local(request: Request) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
@@ -36,7 +38,7 @@ def local(request: Request) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
     return available(request.folder, request.shell_limit, [request.mcp_config] if request.mcp_config else ())
 
 
-def named(request: Request, warn: Warn) -> tuple[Tool, ...]:
+def named(request: Request, warn: Warn, session: str | None = None) -> tuple[Tool, ...]:
     """Those of them that are no server's."""
     if not (request.tools or request.tool):
         return ()
@@ -49,7 +51,7 @@ def named(request: Request, warn: Warn) -> tuple[Tool, ...]:
         raise UsageError(f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(sorted(names))}.")
     file = paths(environ).permissions
     rules = permissions.read(file)
-    denied = {name for name in names if rules.permission(name, request.folder) == "deny"}
+    denied = {name for name in names if rules.permission(name, request.folder, session) == "deny"}
     for name in named:
         if name in denied:
             warn(f"{name} is not offered, since it is denied in {file}.")

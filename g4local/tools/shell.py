@@ -39,7 +39,7 @@ def shell(root: Path, seconds: float = SHELL_SECONDS) -> Tool:
     def run_shell(
         command: Annotated[str, "For sh, in the working folder."],
         cancel: Event,
-        limit: Annotated[int | None, "Seconds after which it is ended, if sooner than that."] = None,
+        limit: Annotated[int | None, "Seconds that it has, if less."] = None,
     ) -> str:
         """Run a shell command."""
         if limit is not None and limit < 1:

@@ -5,6 +5,7 @@ from threading import Event
 
 import pytest
 
+from g4local.chat import toolcosts
 from g4local.chat.conversation import Conversation
 from g4local.cli.output import Bar
 from g4local.cli.session import Session
@@ -107,7 +108,7 @@ def test_a_setting_is_shown_by_its_name_and_taken_back_by_none(
 
 
 def test_tools_are_chosen_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session, talk, _ = opened(tmp_path)
+    session, talk, engine = opened(tmp_path)
     session.take("/tools clock calculate")
     assert {tool.name for tool in talk.tools} == {"clock", "calculate"}
     session.take("/tools off")
@@ -115,6 +116,14 @@ def test_tools_are_chosen_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     session.take("/tools on")
     assert {tool.name for tool in talk.tools} >= {"clock", "calculate", "list_files", "read_file"}
     capsys.readouterr()
+    session.take("/tools calculate")
+    lines = [line.split() for line in capsys.readouterr().err.splitlines()]
+    costs = {name: (state, int(tokens.replace(",", ""))) for state, name, tokens, *_ in lines[:-1]}
+    assert {name for name, (state, _) in costs.items() if state == "on"} == {"calculate"}
+    [calculate] = talk.tools
+    told = toolcosts.told(calculate)
+    assert costs["calculate"][1] == len(engine.tokenize(told, Event())) > 10
+    assert " ".join(lines[-1]).startswith(f"Those that are on take {costs['calculate'][1]:,} of the context's")
     session.take("/tools nothing")
     assert "no tool 'nothing'" in capsys.readouterr().err
 

@@ -127,6 +127,34 @@ def test_a_rule_is_set_and_told(g4local: Run, tmp_path: Path) -> None:
     assert g4local("tools", "set", "clock", "perhaps").returncode == 2
 
 
+def test_where_nobody_can_be_asked_a_tool_runs_by_a_rule_only(g4local: Run, tmp_path: Path) -> None:
+    question = ("run", "demo", "What is 48 times 17?", "--tool", "calculate", "--seed", "1", "--json")
+
+    def said(*flags: str) -> dict[str, Any]:
+        return the_object(g4local(*question, *flags).stdout)
+
+    refused = said()
+    assert [call["ok"] for call in refused["tool_calls"]] == [False]
+    assert "Nobody can be asked" in refused["warnings"][0]
+    g4local("tools", "set", "calculate", "allow", "--folder", str(tmp_path))
+    allowed = said("--folder", str(tmp_path))
+    assert ([call["result"] for call in allowed["tool_calls"]], allowed["warnings"]) == (["816"], [])
+    session = allowed["session"]
+    assert g4local("tools", "set", "calculate", "deny", "--session", session).stdout == (
+        f"calculate: deny in session {session}\n"
+    )
+    gone_on_with = said("--folder", str(tmp_path), "--session", session, "--no-save", "--yes")
+    assert not any(call["ok"] for call in gone_on_with["tool_calls"])
+    assert "is denied in" in gone_on_with["warnings"][0]
+
+
+def test_a_rule_is_for_one_place_that_there_is(g4local: Run, tmp_path: Path) -> None:
+    for flags in (("--session", "nobody"), ("--session", ""), ("--session", "x", "--folder", str(tmp_path))):
+        refused = g4local("tools", "set", "clock", "allow", *flags)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert [line.split(":")[0] for line in refused.stderr.splitlines()] == ["error", "hint"]
+
+
 def test_rules_that_can_not_be_read_are_told(g4local: Run, environment: dict[str, str]) -> None:
     (Path(environment["G4LOCAL_HOME"]) / "permissions.json").write_text('{"tools": {"clock": "perhaps"}}')
     for arguments in (("tools", "ls"), ("run", "demo", "hi", "--tools")):
