@@ -45,9 +45,16 @@ def _rows() -> list[dict[str, Json]]:
     places = paths(environ)
     free = shutil.disk_usage(nearest(places.models)).free
     return [
-        _row(offer, there) | {"here": offer.is_here, "disk": offer.is_here or offer.nbytes < free}
+        _row(offer, there) | {"here": offer.is_here, "disk": _has_room(offer, free)}
         for offer in inventory.offers(places)
     ]
+
+
+def _has_room(offer: "Offer", free: int) -> bool | None:
+    """Whether the disk takes a file, unless it has it; None for one whose size nobody knows."""
+    if offer.is_here:
+        return True
+    return offer.nbytes < free if offer.nbytes else None
 
 
 def _row(offer: "Offer", there: "Resources") -> dict[str, Json]:
@@ -83,4 +90,4 @@ def _cells(row: dict[str, Json]) -> list[str]:
     for need in memory.values():
         assert isinstance(need, dict) and isinstance(need["bytes"], int)
         cells.append(f"{output.human_bytes(need['bytes'])} {need['fits']}")
-    return [*cells, "yes" if row["disk"] else "no", "yes" if row["here"] else ""]
+    return [*cells, "?" if row["disk"] is None else "yes" if row["disk"] else "no", "yes" if row["here"] else ""]

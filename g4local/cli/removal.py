@@ -68,23 +68,27 @@ def prune(yes: options.Yes = False, dry_run: options.DryRun = False, as_json: op
 def _carry_out(going: Sequence["Leaving"], schema: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     from g4local import removing
 
-    total = output.human_bytes(sum(each.nbytes for each in going))
-    if not (dry_run or yes or not going) and not _is_wanted(going, total):
+    if not (dry_run or yes or not going) and not _is_wanted(going):
         output.note("Nothing was removed.")
         raise typer.Exit(G4Error.exit_code)
-    gone = list(going) if dry_run else [each for each in going if removing.remove(each)]
+    gone: list[Leaving] = []
+    for each in going:
+        if not dry_run and not removing.remove(each):
+            output.note(output.in_one_line(f"{each.path} stays: somebody writes it now."))
+            continue
+        gone.append(each)
+        if not as_json:
+            output.line(f"{'would remove' if dry_run else 'removed'} {_row(each)}")
     if as_json:
         removed: dict[str, Json] = {"removed": list[Json](map(_object, gone)), "dry_run": dry_run}
         output.json_line({"schema": schema, **removed, "bytes": sum(each.nbytes for each in gone)})
         return
-    for each in gone:
-        output.line(f"{'would remove' if dry_run else 'removed'} {_row(each)}")
-    output.note(_summary(len(gone), total, dry_run=dry_run))
+    output.note(_summary(going, gone, dry_run=dry_run))
 
 
-def _is_wanted(going: Sequence["Leaving"], total: str) -> bool:
+def _is_wanted(going: Sequence["Leaving"]) -> bool:
     """Whether the person says yes to all of it; UsageError where nobody can be asked."""
-    return asking.may_remove([*map(_row, going)], f"Remove {'it' if len(going) == 1 else 'these'} ({total})?")
+    return asking.may_remove([*map(_row, going)], f"Remove {'it' if len(going) == 1 else 'these'} ({_total(going)})?")
 
 
 def _row(leaving: "Leaving") -> str:
@@ -92,10 +96,16 @@ def _row(leaving: "Leaving") -> str:
     return output.in_one_line(f"{leaving.path}  {kind}, {output.human_bytes(leaving.nbytes)}, {leaving.why}")
 
 
-def _summary(count: int, total: str, *, dry_run: bool) -> str:
-    if not count:
+def _summary(going: Sequence["Leaving"], gone: Sequence["Leaving"], *, dry_run: bool) -> str:
+    if not going:
         return "There is nothing that nothing uses."
-    return f"{total} would be free." if dry_run else f"{total} are free now."
+    if not gone:
+        return "Nothing was removed."
+    return f"{_total(gone)} would be free." if dry_run else f"{_total(gone)} are free now."
+
+
+def _total(leaving: Sequence["Leaving"]) -> str:
+    return output.human_bytes(sum(each.nbytes for each in leaving))
 
 
 def _object(leaving: "Leaving") -> dict[str, Json]:

@@ -148,6 +148,7 @@ def test_what_can_be_pulled_is_listed_without_a_network(g4local: Run) -> None:
     assert set(e2b["memory"]) == {"8192", "32768"} and e2b["memory"]["8192"]["fits"] in ("yes", "tight", "no")
     assert models["31b:bf16"]["bytes"] > models["31b:q8_0"]["bytes"] > 30_000_000_000
     assert {"mmproj", "drafter"} <= {each["kind"] for each in entries}
+    assert {each["disk"] for each in entries if each["bytes"] is None} == {None}
     table = g4local("ls", "--remote").stdout.splitlines()
     assert table[0].split() == ["MODEL", "SIZE", "8,192", "32,768", "DISK", "HERE"]
     assert len(table) == 1 + len(models)

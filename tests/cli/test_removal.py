@@ -1,12 +1,19 @@
 """`g4local rm` and `g4local prune` as processes: what they ask, what they print, what is left."""
 
+import fcntl
 import json
+import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from g4local import library, removing
+from g4local.cli import app
+from g4local.removing import Leaving
+from g4local.settings import paths
 from tests.backend.prompts import words
 from tests.cli.conftest import PROGRAM, Run
 from tests.cli.terminals import Terminal
@@ -76,6 +83,32 @@ def test_prune_takes_what_nothing_uses_and_tells_of_links_to_nowhere(own: Run, s
     assert [line.split("/")[-1].split()[0] for line in done.stdout.splitlines()] == ["x.gguf.part"]
     assert "far.gguf leads to a file that is not there now" in done.stderr
     assert len(list(stocked.iterdir())) == 4
+
+
+def test_what_somebody_writes_after_all_stays_and_does_not_count(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = library.models_folder(paths(os.environ))
+    listed = removing.unused
+
+    def prune(*arguments: str) -> tuple[str, str]:
+        for name, nbytes in (("a.gguf.part", 1000), ("b.gguf.part", 2000)):
+            (models / name).write_bytes(bytes(nbytes))
+        with (models / "b.gguf.part").open("rb") as file:
+
+            def late(*arguments: Any) -> list[Leaving]:
+                found = listed(*arguments)
+                fcntl.flock(file, fcntl.LOCK_EX)
+                return found
+
+            monkeypatch.setattr(removing, "unused", late)
+            app(["prune", "--yes", *arguments], standalone_mode=False)
+        return capsys.readouterr()
+
+    out, err = prune()
+    assert "a.gguf.part" in out and "b.gguf.part" not in out
+    assert "b.gguf.part stays" in err and "1.0 kB are free now." in err
+    assert json.loads(prune("--json")[0])["bytes"] == 1000
 
 
 def test_snapshots_go_with_the_prune_after_their_model_has_gone(own: Run, own_home: Path) -> None:
