@@ -27,13 +27,15 @@ def described(mode: str) -> list[dict[str, Any]]:
     """The tools that it says it has."""
     tool = {"name": "echo", "description": "Say the same.", "inputSchema": TEXT}
     match mode:
-        case "markup":
-            property_name = {f"p{MARKUP}": {"type": "string", "description": MARKUP, "enum": [MARKUP]}}
+        case "markup" | "unmarked":
+            words = MARKUP if mode == "markup" else "words"
+            property_name = {f"p{words}": {"type": "string", "description": words, "enum": [words]}}
             evil = {
                 "type": "object",
-                "properties": {"text": {"type": "string", "description": MARKUP}, **property_name},
+                "properties": {"text": {"type": "string", "description": words}, **property_name},
             }
-            return [{"name": "echo", "description": MARKUP, "inputSchema": evil}, {**tool, "name": f"x{MARKUP}"}]
+            unnamed = [{**tool, "name": f"x{MARKUP}"}] if mode == "markup" else []
+            return [{"name": "echo", "description": words, "inputSchema": evil}, *unnamed]
         case "clash":
             return [{**tool, "name": name} for name in ("calculate", "run_shell", "../../x", "", "a b", "x" * 500)]
         case "schemas":
@@ -98,7 +100,7 @@ def misbehave(mode: str) -> str:  # noqa: C901 (one flat match)
             write("[" * 200_000 + "\n")
         case "stderr":
             sys.stderr.write(f"{MARKUP}\n" * 100_000)
-        case "harmless":
+        case "harmless" | "unmarked":
             return mode
         case "large":
             return "x" * 1_000_000
@@ -119,7 +121,7 @@ def answer(mode: str, request: dict[str, Any]) -> dict[str, Any]:
             page = {"nextCursor": "again"} if mode == "endless pages" else {}
             return {"result": {"tools": described(mode), **page}}
         case "tools/call" if mode == "error":
-            return {"error": {"code": -1, "message": MARKUP}}
+            return {"error": {"code": -1, "message": sys.argv[2] if len(sys.argv) > 2 else MARKUP}}
         case "tools/call":
             return {"result": {"content": [{"type": "text", "text": misbehave(mode)}]}}
     return {"error": {"code": -32601, "message": "no such method"}}

@@ -56,17 +56,21 @@ def markup(request: pytest.FixtureRequest) -> Callable[..., list[int]]:
 
 
 def conversation(said: str) -> list[Message]:
-    """One in which everybody says the same: the user, a call's arguments, results of tools, an earlier answer."""
-    call = ToolCall("read_file", {"path": said, "more": [{"key": said}]}, "call_0")
+    """One in which everybody says the same: users, a call and its arguments, results of tools, thoughts, answers."""
+    call = ToolCall(f"read_file{said}", {"path": said, f"more{said}": [{f"key{said}": said}]}, "call_0")
     responses = (ToolResponse("read_file", {"text": said, "lines": [said]}),)
     return [
         Message("system", f"Be brief. {said}"),
         Message("user", f"Read it: {said} now"),
-        Message("assistant", tool_calls=(call,)),
-        Message("tool", said, tool_call_id="call_0", name="read_file"),
+        Message("assistant", f"A summary: {said}", summary=True),
+        Message("user", said),
+        Message("assistant", thought=f"Hm. {said}", tool_calls=(call,)),
+        Message("tool", said, tool_call_id="call_0", name=f"read_file{said}"),
         Message("assistant", tool_calls=(ToolCall("read_file", {}, "call_1"),), tool_responses=responses),
-        Message("assistant", "It says nothing."),
+        Message("assistant", f"It says {said}."),
         Message("user", said or "And?"),
+        Message("assistant", thought=f"Again. {said}", tool_calls=(ToolCall("clock", {}, "call_2"),)),
+        Message("tool", f"error: {said}", tool_call_id="call_2", name="clock"),
     ]
 
 
@@ -89,6 +93,22 @@ def described(said: str) -> list[dict[str, Json]]:
 def test_no_words_become_markup(markup: Callable[..., list[int]], variant: Variant, parts: list[str]) -> None:
     said = f"x{''.join(parts)}x"
     assert markup(conversation(said), described(said), variant) == markup(conversation("x"), described("x"), variant)
+
+
+@pytest.mark.parametrize("variant", ["large", "edge"])
+@pytest.mark.parametrize("which", ["demo", "real"])
+def test_no_name_of_a_token_is_one_in_a_text(request: pytest.FixtureRequest, which: str, variant: Variant) -> None:
+    """Every token that is markup, and not only those that somebody thought of."""
+    vocabulary: Vocabulary = request.getfixturevalue(which)
+    names = vocabulary.names()
+    assert {"<|turn>", "<turn|>", "<bos>", "<|tool_call>", '<|"|>', "<|image|>"} <= set(names.values())
+    said = "".join(names.values())
+
+    def markup(words: str) -> list[int]:
+        tokens, _ = vocabulary.tokenize(render(conversation(words), tools=described(words), variant=variant))
+        return [token for token in tokens if token in names]
+
+    assert markup(f"x{said}x") == markup("x")
 
 
 @pytest.mark.parametrize("spelled", SPELLED)
