@@ -38,6 +38,8 @@ def described(mode: str) -> list[dict[str, Any]]:
             return [{"name": "echo", "description": words, "inputSchema": evil}, *unnamed]
         case "clash":
             return [{**tool, "name": name} for name in ("calculate", "run_shell", "../../x", "", "a b", "x" * 500)]
+        case "twice":
+            return [{**tool, "description": word} for word in ("first", "second")]
         case "schemas":
             twice = {"$ref": "#"}
             schemas = {

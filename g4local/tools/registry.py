@@ -19,8 +19,8 @@ __all__ = ["Tool", "ToolError", "available", "builtin", "declaration", "harmless
 GROUP = "g4local.tools"
 """The entry points by which a package offers tools."""
 
-_NAME = re.compile(r"[\w.-]{1,64}")
-"""What a tool may be called, so that its name can't pass for something else in a prompt or on a screen."""
+_NAME = re.compile(r"(?!.*__)[\w.-]{1,64}")
+"""What a tool may be called, so that its name can't pass for something else in a prompt, on a screen or in a rule."""
 
 
 def builtin(root: Path, seconds: float = SHELL_SECONDS, kept: Iterable[Path] = ()) -> tuple[Tool, ...]:

@@ -14,7 +14,6 @@ from g4local.core.errors import G4Error
 from g4local.core.messages import Json
 
 _TYPE_NAMES: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
-_LONGEST_COMPLAINT = 300
 
 
 class ToolError(G4Error):
@@ -66,22 +65,11 @@ def declaration(tool: Tool) -> dict[str, Json]:
 
 def validate(tool: Tool, arguments: Mapping[str, Json]) -> str | None:
     """What is wrong with the arguments of a call, in one sentence; None when nothing is."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
+    from g4local.tools.checking import complaint
 
     required = tool.parameters.get("required")
     schema = {"additionalProperties": False, **tool.parameters}
-    told = _told(arguments, required if isinstance(required, list) else [])
-    try:
-        error = best_match(Draft202012Validator(schema, registry=Registry()).iter_errors(told))
-    except (Unresolvable, RecursionError):
-        return "its schema refers to what there is not, or to itself without end"
-    if error is None:
-        return None
-    complaint = error.message if len(error.message) <= _LONGEST_COMPLAINT else error.message[:_LONGEST_COMPLAINT] + "…"
-    return f"{'.'.join(map(str, error.path))}: {complaint}" if error.path else complaint
+    return complaint(schema, _told(arguments, required if isinstance(required, list) else []))
 
 
 def _tool(function: Callable[..., Json], changes: bool) -> Tool:

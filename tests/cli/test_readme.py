@@ -27,8 +27,8 @@ LINES = list(
         if re.match(r"\$ .*\bg4local |g4local ", line)
     )
 )
-ELSEWHERE = re.compile(r"\bpull\b|26b|e4b|~|E[24]B|/media/")
-"""What needs the network, or files that are not here."""
+ELSEWHERE = re.compile(r"\bpull\b|26b|e4b|~|E[24]B|/media/|\breplay\b")
+"""What needs the network, or files or answers that are not here."""
 HERE = [line for line in LINES if not ELSEWHERE.search(line)]
 SESSION = "3f2a"
 """The beginning of an id that they make up."""

@@ -161,6 +161,7 @@ PAIR = (order, CLASHING)
 NO_NAME = Tool(
     "two\nlines<|turn>", "A tool with a name that is none.", {"type": "object"}, lambda arguments, cancel: ""
 )
+SERVED = Tool("files__read", "A tool with the name of a server's.", {"type": "object"}, lambda arguments, cancel: "")
 NO_TOOL = "a string"
 
 
@@ -178,7 +179,7 @@ def test_other_packages_can_add_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == ["order"] and len(warnings) == 1 and "'clock'" in warnings[0]
 
 
-@pytest.mark.parametrize("name", ["NO_TOOL", "NO_NAME", "BAD_SCHEMA", "MISSING"])
+@pytest.mark.parametrize("name", ["NO_TOOL", "NO_NAME", "SERVED", "BAD_SCHEMA", "MISSING"])
 def test_a_broken_entry_point_is_a_warning(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setitem(sys.modules, "offering_package", SimpleNamespace(**globals()))
     names, warnings = offer(monkeypatch, f"offering_package:{name}", "no_such_package:tool", "offering_package:OFFERED")

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 from g4local.core.errors import UsageError, reason
 from g4local.tools.mcp import placeholders
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{0,31}[A-Za-z0-9-]")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _EXAMPLE = '{"mcpServers": {"notes": {"url": "http://127.0.0.1:8000/mcp"}}}'
 _TYPES = {
@@ -88,7 +88,8 @@ def _is_disabled(entry: Any) -> bool:
 
 def _server(file: Path, name: str, entry: Any, environ: Mapping[str, str]) -> Server:
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{file}: {name!r} is no name for an MCP server.", "Letters, digits, _ and - make one.")
+        hint = "Letters, digits, - and single _ within make one: __ parts it from a tool's in the names of its tools."
+        raise UsageError(f"{file}: {name!r} is no name for an MCP server.", hint)
     if _is_disabled(entry):
         raise UsageError(f"The MCP server {name} is disabled in {file}.", "Take `disabled` out of its entry.")
 

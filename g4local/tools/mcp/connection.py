@@ -60,8 +60,7 @@ def connected(servers: Sequence[Server], cancel: Wish, warn: Warn) -> Iterator[t
         services = [_Service(server, portal, warn) for server in servers]
         for service in services:
             stack.callback(service.close)
-        tools = [tool for service in services for tool in service.tools(cancel)]
-        yield tuple({tool.name: tool for tool in tools}.values())
+        yield tuple(tool for service in services for tool in service.tools(cancel))
 
 
 class _Service:
@@ -83,15 +82,23 @@ class _Service:
             self._warn(f"The MCP server {self._server.name} can't be used: {why}.")
             return []
         self._known = self._connection.described
-        tools: list[Tool] = []
+        tools: dict[str, Tool] = {}
+        repeated: list[str] = []
         for each in self._known[:MOST_TOOLS]:
+            if cancel.is_set():
+                raise Cancelled(f"Starting the MCP server {self._server.name} was cancelled.")
             try:
-                tools.append(as_tool(self._server.name, each, self._call))
+                tool = as_tool(self._server.name, each, self._call)
             except G4Error as error:
                 self._warn(error.message)
+                continue
+            if tools.setdefault(tool.name, tool) is not tool:
+                repeated.append(tool.name)
+        if repeated:
+            self._warn(f"The MCP server {self._server.name} has more than one tool {repeated[0]}; the first is used.")
         if len(self._known) > MOST_TOOLS:
             self._warn(f"The MCP server {self._server.name} has more than {MOST_TOOLS} tools; the first are used.")
-        return tools
+        return [*tools.values()]
 
     def close(self) -> None:
         """Leave the server, and end it if it was started for us."""

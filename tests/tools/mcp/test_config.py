@@ -87,6 +87,15 @@ def test_a_placeholder_that_stands_for_nothing_matters_only_where_its_server_is_
         named(file, ["asks"], {})
 
 
+@pytest.mark.parametrize("name", ["a__b", "a_", "_", "", "x" * 33, "a b", "a.b", "ü"])
+def test_a_server_s_name_is_parted_from_its_tools_in_one_way_only(tmp_path: Path, name: str) -> None:
+    file = written(tmp_path, {"mcpServers": {name: {"command": "x"}, "a_b-1": {"command": "x"}}})
+    assert named(file, ["a_b-1"], {}) == (Program("a_b-1", ("x",)),)
+    with pytest.raises(UsageError, match="no name for an MCP server") as caught:
+        named(file, [name], {})
+    assert "__" in caught.value.hint
+
+
 def test_one_bad_entry_does_not_keep_the_others_from_being_used(tmp_path: Path) -> None:
     file = written(tmp_path, {"mcpServers": {"bad": {}, "good": {"command": "x"}}})
     assert named(file, ["good"], {}) == (Program("good", ("x",)),)

@@ -208,6 +208,12 @@ def test_a_tool_named_like_ours_does_not_pass_for_it() -> None:
     assert len(warnings) == 4 and all("no name" in warning and len(warning) < 300 for warning in warnings)
 
 
+def test_of_two_tools_of_one_name_the_first_is_used_and_that_is_told() -> None:
+    with tools(hostile("twice")) as (found, warnings):
+        assert {name: tool.description for name, tool in found.items()} == {"evil__echo": "first"}
+    assert [*warnings] == ["The MCP server evil has more than one tool evil__echo; the first is used."]
+
+
 def test_what_it_says_of_its_tools_is_only_text() -> None:
     with tools(hostile("markup")) as (found, warnings):
         [tool] = found.values()
@@ -229,6 +235,12 @@ def test_no_schema_hangs_or_breaks_anything() -> None:
                 nested = {"a": nested}
             for arguments in ({"a": 1}, {"a": nested}, {"text": "a" * 100 + "!"}):
                 validate(tool, arguments)
+        for depth in (14, 50):  # the shallow one would come to its end without bounds as well
+            choices: Json = 1
+            for _ in range(depth):
+                choices = {"c": choices}
+            assert isinstance(choices, dict)
+            assert validate(found["evil__explosive"], choices) == "its schema makes too much of them to be checked"
         assert validate(found["evil__slow"], {"text": "a" * 100 + "!"}) is None
 
 
@@ -236,7 +248,7 @@ def test_no_schema_hangs_or_breaks_anything() -> None:
 def test_too_many_tools_are_cut_off(mode: str) -> None:
     with tools(hostile(mode)) as (found, warnings):
         assert 0 < len(found) <= connection.MOST_TOOLS
-        assert len(warnings) == (mode == "many")
+        assert len(warnings) == 1
 
 
 def test_a_server_that_does_not_want_to_end_is_ended_with_what_it_started(tmp_path: Path) -> None:
