@@ -16,6 +16,8 @@ from g4local.core.files import nearest
 from g4local.core.progress import Progress, Report
 from g4local.core.units import human_bytes
 
+_MOST_OF_FAT = (1 << 32) - 1
+"""Bytes of the largest file on such a disk."""
 _STRETCH = 1 << 26
 """Bytes after which the disk is waited for, so that progress tells what has arrived there."""
 
@@ -46,7 +48,7 @@ def copies(wanted: Sequence[Copy], report: Report, cancel: Event) -> Iterator[di
                 raise UsageError(f"{each.target} is there already.", "Move it away, or rename it.")
             part = stack.enter_context(_beside(each))
             with _source(each.source) as file:
-                chunks = _kept(hashing.chunks(each.source, file), part, each.target)
+                chunks = _kept(hashing.chunks(each.source, file), part, each)
                 digests[each.target] = hashing.digest_of(chunks, _told(report, done, total), cancel)
             done += each.nbytes
         yield digests
@@ -74,7 +76,7 @@ def _beside(copy: Copy) -> AbstractContextManager[BinaryIO]:
     return writer.beside(copy.target, copy.nbytes)
 
 
-def _kept(chunks: Iterator[bytes], part: BinaryIO, target: Path) -> Iterator[bytes]:
+def _kept(chunks: Iterator[bytes], part: BinaryIO, copy: Copy) -> Iterator[bytes]:
     """The same chunks, each of which has been written then."""
     waiting = 0
     for chunk in chunks:
@@ -86,16 +88,16 @@ def _kept(chunks: Iterator[bytes], part: BinaryIO, target: Path) -> Iterator[byt
                 os.fsync(part.fileno())
                 waiting = 0
         except OSError as error:
-            raise _unwritable(target, error) from error
+            raise _unwritable(copy, error) from error
         yield chunk
 
 
-def _unwritable(target: Path, error: OSError) -> G4Error:
-    if error.errno == errno.EFBIG:
+def _unwritable(copy: Copy, error: OSError) -> G4Error:
+    if error.errno == errno.EFBIG and copy.nbytes > _MOST_OF_FAT:
         hint = "FAT holds files of 4 GB at most; format the disk as exFAT, or take another one."
     else:
         hint = "Check the disk and your rights there; nothing is left of the copy."
-    return G4Error(f"{target} can't be written: {reason(error)}.", hint)
+    return G4Error(f"{copy.target} can't be written: {reason(error)}.", hint)
 
 
 @contextmanager

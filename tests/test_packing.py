@@ -1,5 +1,6 @@
 """Packs: what goes into one, that it comes out whole or not at all, and that a hostile one does nothing."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from g4local import library, manifest, packing
+from g4local import copying, library, manifest, packing
+from g4local.copying import Copy
 from g4local.core.errors import Cancelled, G4Error, ModelNotFound, UnusableFile, UsageError
 from g4local.core.progress import Progress, Report, silent
 from g4local.manifest import Entry, Manifest
@@ -33,6 +35,13 @@ def stick(places: Paths, family: Family, tmp_path: Path) -> Path:
     """A pack of a model and what belongs to it."""
     pack(places, family.model, tmp_path / "stick")
     return tmp_path / "stick"
+
+
+@pytest.mark.parametrize(("nbytes", "is_fat"), [((1 << 32) - 1, False), (1 << 32, True)])
+def test_only_of_a_file_that_fat_can_not_hold_fat_is_spoken(nbytes: int, is_fat: bool) -> None:
+    failed = OSError(errno.EFBIG, "File too large")
+    error = copying._unwritable(Copy(Path("a"), Path("b"), nbytes), failed)
+    assert ("FAT" in error.hint) is is_fat and "too large" in error.message
 
 
 def pack(places: Paths, model: Path | str, folder: Path, **wish: Any) -> Manifest:

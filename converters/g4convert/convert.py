@@ -117,9 +117,9 @@ def writing(job: Job, target: Path, report: Report, cancel: Event, options: Opti
     head = writer.head(job.keys, job.plan)
     nbytes = len(head) + job.plan.nbytes
     with writer.beside(target, nbytes) as file, checkpoint.rows(job.source.values()) as rows:
-        file.write(head)
+        writer.append(file, head)
         writer.write(file, job.plan, rows, options.threads or os.cpu_count() or 1, report, cancel)
-        file.flush()
+        writer.flush(file)
         verify.check(Path(file.name), job.plan, job.keys)
         yield Converted(target, nbytes, job.plan)
 

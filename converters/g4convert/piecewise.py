@@ -50,7 +50,7 @@ def convert(
                     told = _after(report, done, total)
                     done += _write(output, source, told, cancel, threads or os.cpu_count() or 1)
         for output in outputs:
-            output.file.flush()
+            writer.flush(output.file)
             verify.check(Path(output.file.name), output.job.plan, output.job.keys)
     return [Converted(each.target, each.start + each.job.plan.nbytes, each.job.plan) for each in outputs]
 
@@ -59,7 +59,7 @@ def _begun(stack: ExitStack, job: Job, target: Path) -> _Output:
     """A file with all that stands before its data."""
     head = writer.head(job.keys, job.plan)
     file = stack.enter_context(writer.beside(target, len(head) + job.plan.nbytes))
-    file.write(head)
+    writer.append(file, head)
     return _Output(job, target, file, len(head))
 
 
@@ -69,6 +69,7 @@ def _write(output: _Output, source: Path | None, report: Report, cancel: Event, 
     done = 0
     with checkpoint.rows(tensor.source for tensor in tensors if tensor.source) as rows:
         for tensor in tensors:
+            writer.flush(output.file)
             output.file.seek(output.start + tensor.offset)
             only = replace(output.job.plan, tensors=(tensor,))
             writer.write(output.file, only, rows, threads, _after(report, done, 0), cancel)

@@ -44,17 +44,19 @@ def beside(target: Path, nbytes: int) -> Iterator[BinaryIO]:
         expect_room(target, nbytes)
     part = target.with_name(target.name + ".part")
     finished = False
-    with _opened_alone(part) as file:
-        try:
-            yield file
-            with _writing(part):
-                file.flush()
-                os.fsync(file.fileno())
-                part.replace(target)
-            finished = True
-        finally:
-            if not finished:
-                part.unlink(missing_ok=True)
+    file = _opened_alone(part)
+    try:
+        yield file
+        flush(file)
+        with _writing(part):
+            os.fsync(file.fileno())
+            part.replace(target)
+        finished = True
+    finally:
+        if not finished:
+            part.unlink(missing_ok=True)
+        with suppress(OSError):  # what could not be written is tried again, and is told already
+            file.close()
 
 
 def expect_room(target: Path, nbytes: int) -> None:
@@ -86,6 +88,18 @@ def head(keys: Mapping[str, Value], plan: Plan) -> bytes:
     return content + bytes(padded(len(content)) - len(content))
 
 
+def append(file: BinaryIO, content: bytes) -> None:
+    """Write what comes next; G4Error when the disk does not take it."""
+    with _writing(Path(file.name)):
+        file.write(content)
+
+
+def flush(file: BinaryIO) -> None:
+    """Let others see what was written; G4Error when the disk does not take it."""
+    with _writing(Path(file.name)):
+        file.flush()
+
+
 def write(file: BinaryIO, plan: Plan, source: Rows, threads: int, report: Report, cancel: Event) -> None:
     """Append the data of all tensors; Cancelled when asked to stop, BadCheckpoint for values that are no numbers."""
     pending: deque[Future[bytes]] = deque()
@@ -102,12 +116,11 @@ def write(file: BinaryIO, plan: Plan, source: Rows, threads: int, report: Report
                 if cancel.is_set():
                     raise Cancelled("The conversion was stopped.", "Nothing is left of it.")
                 content = pending.popleft().result()
-                with _writing(Path(file.name)):
-                    file.write(content)
-                    done += len(content)
-                    if done - handed >= _STRETCH:
-                        _write_back(file, start + handed, done - handed)
-                        handed = done
+                append(file, content)
+                done += len(content)
+                if done - handed >= _STRETCH:
+                    _write_back(file, start + handed, done - handed)
+                    handed = done
                 report(Progress("convert", done, plan.nbytes, "bytes"))
         finally:
             for future in pending:
@@ -135,7 +148,7 @@ def _announced(slabs: Iterator[Slab], source: Rows) -> Iterator[Slab]:
 
 def _write_back(file: BinaryIO, first: int, nbytes: int) -> None:
     """Have the system start to write, so that little is left for the end; only Linux takes the advice so."""
-    file.flush()
+    flush(file)
     if sys.platform == "linux":
         with suppress(OSError):
             os.posix_fadvise(file.fileno(), first, nbytes, os.POSIX_FADV_DONTNEED)

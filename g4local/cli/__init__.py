@@ -50,7 +50,8 @@ def main() -> None:
 
 def _forget_stdout() -> None:
     """Keep Python from writing what is left for stdout at its end, and from complaining that it can't."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _go_offline(wanted: bool) -> None:

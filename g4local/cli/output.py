@@ -206,7 +206,9 @@ def _coloured(colour: str, text: str) -> str:
 
 
 def _answer(text: str) -> None:
-    """Write to stdout; a closed one (`>&-`) takes everything."""
+    """Write to stdout; OutputLost for one that is closed (`>&-`), too."""
+    if sys.stdout is None:
+        raise OutputLost("stdout is closed")
     try:
         _write(sys.stdout, text)
     except BrokenPipeError:

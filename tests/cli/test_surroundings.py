@@ -49,8 +49,10 @@ def test_a_full_device_is_told_in_one_sentence(line: str, environment: dict[str,
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("g4 ls >&-", 0),
-        ("g4 run demo hi -n 3 --temp 0 >&-", 6),
+        ("g4 ls >&-", 1),
+        ("g4 run demo hi -n 3 --temp 0 >&-", 1),
+        ("g4 run demo hi -n 3 --temp 0 --json >&-", 1),
+        ("g4 quants >&-", 1),
         ("g4 run demo hi -n 3 --temp 0 2>&-", 6),
         ("g4 run demo hi -n 3 --temp 0 <&-", 6),
         ("g4 chat demo <&-", 0),
@@ -101,6 +103,25 @@ def test_a_home_that_can_not_be_is_one_sentence(home: str, environment: dict[str
 def test_a_checkpoint_that_can_not_be_converted_for_a_comparison_is_one_sentence(environment: dict[str, str]) -> None:
     line = f"g4 compare demo demo {__file__}"
     told(shell(line, {**environment, "G4LOCAL_HOME": "/etc/passwd"}), 1)
+
+
+@pytest.mark.parametrize("kilobytes", [8, 2000])
+@pytest.mark.parametrize(
+    "line", ["g4 run demo hi", "g4 run demo hi --json", "g4 chat demo", f"g4 convert {DEMO} --no-mmproj -o x.gguf"]
+)
+def test_a_conversion_that_the_disk_does_not_take_is_one_sentence_and_nothing_is_left(
+    kilobytes: int, line: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    finished = shell(
+        f"cd {tmp_path}; ulimit -f {kilobytes}; {line} | cat",
+        {**environment, "G4LOCAL_HOME": str(tmp_path / "home")},
+    )
+    assert finished.returncode == 1 and "Traceback" not in finished.stderr
+    if "--json" in line:
+        assert "can't be written" in checked(finished.stdout)["error"]["message"]
+    else:
+        assert "can't be written" in finished.stderr and "hint:" in finished.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith((".gguf", ".part"))]
 
 
 @pytest.mark.parametrize(
