@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ from threading import Event
 from typing import BinaryIO
 
 from g4local import hashing
+from g4local.core import files
 from g4local.core.errors import G4Error, UsageError, reason
-from g4local.core.files import nearest
 from g4local.core.progress import Progress, Report
-from g4local.core.units import human_bytes
 
 _MOST_OF_FAT = (1 << 32) - 1
 """Bytes of the largest file on such a disk."""
@@ -58,15 +56,9 @@ def copies(wanted: Sequence[Copy], report: Report, cancel: Event) -> Iterator[di
 
 def expect_room(wanted: Sequence[Copy]) -> None:
     """G4Error when the disk of the targets has no room for them."""
-    if not wanted:
-        return
-    folder = nearest(wanted[0].target.parent)
-    needed, free = sum(each.nbytes for each in wanted), shutil.disk_usage(folder).free
-    if free < needed:
-        raise G4Error(
-            f"{human_bytes(needed)} are to be copied, but {folder} has only {human_bytes(free)} free.",
-            "Make room, or choose a folder on another disk.",
-        )
+    if wanted:
+        needed, hint = sum(each.nbytes for each in wanted), "Make room, or choose a folder on another disk."
+        files.expect_room(wanted[0].target.parent, needed, "are to be copied", hint)
 
 
 def _beside(copy: Copy) -> AbstractContextManager[BinaryIO]:
@@ -104,15 +96,11 @@ def _unwritable(copy: Copy, error: OSError) -> G4Error:
 def _source(path: Path) -> Iterator[BinaryIO]:
     """A file, opened as it is: where a link or a pipe has its name by now, that is an error."""
     try:
-        file = open(path, "rb", opener=_plainly)  # noqa: SIM115
+        file = open(path, "rb", opener=files.plainly)  # noqa: SIM115
     except OSError as error:
         raise G4Error(f"{path} can't be read: {reason(error)}.", "Check the file and your rights.") from error
     with file:
         yield file
-
-
-def _plainly(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _told(report: Report, before: int, total: int) -> Callable[[int], None]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from g4local import library, pins
 from g4local.catalog import Reference
+from g4local.core import files
 from g4local.core.errors import Busy, Cancelled, G4Error, NetworkError, UsageError
 from g4local.core.locks import locked
 from g4local.core.progress import Progress
@@ -192,7 +193,7 @@ def _has_room(source: _Source, jobs: Sequence[tuple["Job", Path]], models: Path)
     made = sum(job.plan.nbytes for job, _ in jobs)
     rest = remaining(source.shards)
     largest = max(wanted.file.nbytes for wanted in source.shards)
-    free = shutil.disk_usage(models).free
+    free = files.free(models)
     if free >= rest + made:
         return True
     if free < largest + made:

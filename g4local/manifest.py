@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 from g4local import __version__
 from g4local.catalog import Kind
 from g4local.core.errors import G4Error, ModelNotFound, UnusableFile, reason
-from g4local.core.files import write_whole
+from g4local.core.files import plainly, write_whole
 
 NAME = "g4local-pack.json"
 SCHEMA = "g4local.pack/1"
@@ -97,7 +97,7 @@ def is_plain(name: str, ending: str = ".gguf") -> bool:
 def _content(path: Path) -> Any:
     """The JSON in a file that is short, and is no link and no pipe; an object's names differ."""
     try:
-        with open(path, "rb", opener=_plainly) as file:
+        with open(path, "rb", opener=plainly) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise _bad(path, "it is no file")
             text = file.read(_MOST_BYTES + 1)
@@ -155,10 +155,6 @@ def _expect_here(path: Path, entry: Entry) -> None:
         raise _bad(path, f"{entry.name} is a link, a folder or a device")
     if found.st_size != entry.bytes:
         raise _bad(path, f"{entry.name} has {found.st_size:,} bytes instead of {entry.bytes:,}")
-
-
-def _plainly(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _bad(path: Path, what: str) -> UnusableFile:

@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from g4local import library, pins, placing
+from g4local import library, pins, placing, sidecars
 from g4local.catalog import Entry, Kind, Reference
-from g4local.core import foreign, split
+from g4local.core import split
 from g4local.core.errors import NetworkError
 from g4local.core.progress import Progress, Report
 from g4local.hub import cache
@@ -21,9 +21,6 @@ from g4local.hub.listing import Remote, Repository, listing
 from g4local.hub.transfer import Wanted, git_or_sha256
 from g4local.pins import Pin
 from g4local.settings import Paths
-
-_ARCHITECTURES = {"model": "gemma4", "mmproj": foreign.TOWERS, "drafter": foreign.DRAFTER}
-"""`general.architecture` of a file, by what it was pulled for."""
 
 Origin = Literal["download", "cache", "here", "checkpoint"]
 """Whether a file was downloaded, lies in Hugging Face's cache, was here before, or was made of a checkpoint."""
@@ -241,7 +238,8 @@ def _look_into(pulled: Pulled, context: Context) -> None:
     """Tell it when a file is not what it was pulled for."""
     from g4convert.gguf import architecture
 
-    found, expected = architecture(pulled.path), _ARCHITECTURES[pulled.pin.kind]
-    if found != expected and pulled.pin.part == 1:
+    found = architecture(pulled.path)
+    if sidecars.KINDS.get(found) != pulled.pin.kind and pulled.pin.part == 1:
         says = f"a GGUF of the architecture {found!r}" if found else "no GGUF that can be read"
+        expected = next((name for name, kind in sidecars.KINDS.items() if kind == pulled.pin.kind), "one")
         context.tell(f"{pulled.path.name} is {says}, not {expected!r}: g4local has no use for it.")

@@ -1,13 +1,12 @@
 """What g4local has on this disk: how much lies in each of its places."""
 
 import os
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from g4local.core.files import nearest
+from g4local.core import files
 from g4local.settings import Paths
 
 _BESIDE = ("", "-wal", "-shm")
@@ -37,7 +36,7 @@ def places(paths: Paths) -> list[Place]:
 def free(paths: Paths) -> int | None:
     """Bytes that are free where models go; None where that can't be known."""
     with suppress(OSError, StopIteration):
-        return shutil.disk_usage(nearest(paths.models)).free
+        return files.free(paths.models)
     return None
 
 

@@ -4,9 +4,7 @@ Sizes are known from the plan, so nothing is written twice. Rows are quantized i
 threads and are written in order: the bytes do not depend on the number of threads, and memory is that of some slabs.
 """
 
-import fcntl
 import os
-import shutil
 import struct
 import sys
 from collections import deque
@@ -23,7 +21,9 @@ from g4convert.encode import Slab
 from g4convert.gguf import FORMATS, MAGIC, VERSION, Value, ValueType
 from g4convert.plan import Plan, padded
 from g4convert.quants import dims
+from g4local.core import files
 from g4local.core.errors import BadCheckpoint, Busy, Cancelled, G4Error, UsageError
+from g4local.core.locks import is_still, try_lock
 from g4local.core.progress import Progress, Report
 
 _SLAB = 1 << 19
@@ -67,12 +67,8 @@ def expect_room(target: Path, nbytes: int) -> None:
         raise UsageError(f"{target} is a folder.", "Give the name of a file.")
     if target.exists() and not target.is_file():
         raise UsageError(f"{target} is a pipe or a device.", "Give the name of a file; it appears by being renamed.")
-    free = shutil.disk_usage(target.parent).free
-    if free < nbytes:
-        raise G4Error(
-            f"{target.name} needs {nbytes / 1e6:,.0f} MB, but {target.parent} has only {free / 1e6:,.0f} MB free.",
-            "Make room, or choose a smaller quant or another disk.",
-        )
+    hint = "Make room, or choose a smaller quant or another disk."
+    files.expect_room(target.parent, nbytes, f"are needed for {target.name}", hint)
 
 
 def head(keys: Mapping[str, Value], plan: Plan) -> bytes:
@@ -176,30 +172,22 @@ def _string(text: str) -> bytes:
 
 
 def _opened_alone(part: Path) -> BinaryIO:
-    """The part, empty and locked; one that a killed process left behind is used again, but no link and no pipe.
-
-    (`Path.open` takes no opener.)
-    """
+    """The part, empty and locked; one that a killed process left behind is used again, but no link and no pipe."""
     while True:
         with _writing(part):
-            file = open(part, "r+b", opener=_opened_as_file)  # noqa: SIM115
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            file = open(part, "r+b", opener=_as_new)  # noqa: SIM115
+        if not try_lock(file):
             file.close()
-            raise Busy(f"Another process is writing {part.name}.", "Wait for it to finish.") from error
-        except OSError:
-            pass  # a file system without locks
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
-                with _writing(part):
-                    file.truncate(0)
-                return file
+            raise Busy(f"Another process is writing {part.name}.", "Wait for it to finish.")
+        if is_still(part, file.fileno()):
+            with _writing(part):
+                file.truncate(0)
+            return file
         file.close()
 
 
-def _opened_as_file(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+def _as_new(path: str, flags: int) -> int:
+    return files.plainly(path, flags | os.O_CREAT)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`g4local doctor`: what this machine can do, and whether llama.cpp runs on it."""
 
 import platform
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -13,9 +12,8 @@ import typer
 
 from g4local import __version__
 from g4local.cli import options, output
-from g4local.core import offline
+from g4local.core import files, offline
 from g4local.core.errors import EngineError
-from g4local.core.files import nearest
 from g4local.core.messages import Json
 from g4local.settings import Paths, paths, snapshot_bytes
 
@@ -107,7 +105,7 @@ def _sizes(folder: Path) -> Iterator[int]:
 def _free(path: Path) -> int | None:
     """The room on the disk of the nearest folder above that exists; None where it can't be looked at."""
     try:
-        return shutil.disk_usage(nearest(path)).free
+        return files.free(path)
     except OSError:
         return None
 

@@ -1,13 +1,12 @@
 """`g4local ls --remote`: the models that can be pulled by name, how large they are, and whether they fit here."""
 
-import shutil
 from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from g4local.backend.engine import LoadOptions
 from g4local.cli import output
-from g4local.core.files import nearest
+from g4local.core import files
 from g4local.core.messages import Json
 from g4local.settings import paths
 
@@ -43,7 +42,7 @@ def _rows() -> list[dict[str, Json]]:
 
     there = planner.resources()
     places = paths(environ)
-    free = shutil.disk_usage(nearest(places.models)).free
+    free = files.free(places.models)
     return [
         _row(offer, there) | {"here": offer.is_here, "disk": _has_room(offer, free)}
         for offer in inventory.offers(places)

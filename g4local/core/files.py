@@ -1,10 +1,14 @@
-"""Small files of our own, which appear whole or not at all, and what large ones are known by."""
+"""Small files of our own, which appear whole or not at all; what large ones are known by, and room for them."""
 
 import json
 import os
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from g4local.core.errors import G4Error
+from g4local.core.units import human_bytes
 
 _MOST_BYTES = 1 << 24
 """Of a JSON file; what we write has a few hundred entries at most."""
@@ -22,6 +26,26 @@ def known_by(path: Path) -> str:
 def nearest(folder: Path) -> Path:
     """The folder itself, or the nearest one above it that exists: where its disk can be looked at."""
     return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def free(folder: Path) -> int:
+    """Bytes that are free on the disk of a folder, which need not be there yet; OSError."""
+    return shutil.disk_usage(nearest(folder)).free
+
+
+def expect_room(folder: Path, nbytes: int, what: str, hint: str) -> None:
+    """G4Error where a folder's disk has not so many bytes free; `what` says of them in a sentence what they are for."""
+    there = free(folder)
+    if there < nbytes:
+        raise G4Error(f"{human_bytes(nbytes)} {what}, but {nearest(folder)} has only {human_bytes(there)} free.", hint)
+
+
+def plainly(path: str, flags: int) -> int:
+    """An opener for `open`: what has the name itself, never what a link leads to; nobody waits for a pipe's other end.
+
+    (`Path.open` takes no opener.)
+    """
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,15 +1,12 @@
 """Several files come from the hub at once, with one account of how far all of them are."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
-from g4local.core.errors import G4Error
-from g4local.core.files import nearest
+from g4local.core.files import expect_room
 from g4local.core.progress import Progress, Report
-from g4local.core.units import human_bytes
 from g4local.hub.patience import stopped
 from g4local.hub.transfer import Wanted, fetch
 
@@ -55,16 +52,9 @@ def remaining(wanted: Sequence[Wanted]) -> int:
 
 def _expect_room(wanted: Sequence[Wanted]) -> None:
     """G4Error when the disk of the targets has no room for what is still to come."""
-    if not wanted:
-        return
-    folder = nearest(wanted[0].target.parent)
-    needed = remaining(wanted)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise G4Error(
-            f"{human_bytes(needed)} are still to come, but {folder} has only {human_bytes(free)} free.",
-            "Make room, take a smaller quant, or set G4LOCAL_HOME to a folder on another disk.",
-        )
+    if wanted:
+        hint = "Make room, take a smaller quant, or set G4LOCAL_HOME to a folder on another disk."
+        expect_room(wanted[0].target.parent, remaining(wanted), "are still to come", hint)
 
 
 class _Worker(Thread):

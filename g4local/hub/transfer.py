@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from g4local.core import offline
 from g4local.core.errors import G4Error, NetworkError, reason
+from g4local.core.files import plainly
 from g4local.core.locks import is_still, try_lock
 from g4local.hub import client
 from g4local.hub.client import Passing
@@ -223,14 +224,11 @@ def _finish(wanted: Wanted, part: BinaryIO, digest: str) -> None:
 
 @contextmanager
 def _alone(wanted: Wanted, cancel: Event) -> Iterator[BinaryIO | None]:
-    """The part, locked, and no link or pipe; None when another process has finished the file meanwhile.
-
-    (`Path.open` takes no opener.)
-    """
+    """The part, locked, and no link or pipe; None when another process has finished the file meanwhile."""
     while True:
         with writing(wanted.part):
             wanted.part.parent.mkdir(parents=True, exist_ok=True)
-            part = open(wanted.part, "a+b", buffering=0, opener=_as_file)  # noqa: SIM115
+            part = open(wanted.part, "a+b", buffering=0, opener=plainly)  # noqa: SIM115
         with part:
             while not try_lock(part):
                 if cancel.wait(_LOCK_SECONDS):
@@ -253,10 +251,6 @@ def _unless_empty(path: Path, part: BinaryIO) -> Iterator[None]:
     finally:
         if not os.fstat(part.fileno()).st_size:
             path.unlink(missing_ok=True)
-
-
-def _as_file(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 @contextmanager
