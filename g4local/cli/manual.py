@@ -64,7 +64,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tools ls": ("tools ls --json",),
     "tools show": ("tools show calculate",),
     "tools call": ('tools call calculate \'{"expression": "2 + 2"}\'',),
-    "tools set": ("tools set run_shell deny", "tools set write_file ask --folder notes"),
+    "tools set": (
+        "tools set run_shell deny",
+        "tools set write_file ask --folder notes",
+        "tools set clock allow --session 3f2a",
+    ),
 }
 """How each command may be called, behind the program's name unless that is named already."""
 

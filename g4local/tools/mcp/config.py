@@ -97,7 +97,9 @@ def _server(file: Path, name: str, entry: Any, environ: Mapping[str, str]) -> Se
         return placeholders.filled(text, environ, f"{file}: the MCP server {name}")
 
     kind = _kind(file, name, entry)
-    server = _program(name, entry, filled) if kind == "command" else _address(name, entry, filled) if kind else None
+    server = (
+        _program(name, entry, filled) if kind == "command" else _address(file, name, entry, filled) if kind else None
+    )
     if server is None:
         raise UsageError(
             f"{file}: the MCP server {name} has neither a command (with args and env) nor a url (with headers).",
@@ -140,17 +142,18 @@ def _program(name: str, entry: Mapping[str, Any], filled: Fill) -> Program | Non
     return Program(name, tuple(map(filled, command)), env, filled(folder) if _is_text(folder) else None)
 
 
-def _address(name: str, entry: Mapping[str, Any], filled: Fill) -> Address | None:
+def _address(file: Path, name: str, entry: Mapping[str, Any], filled: Fill) -> Address | None:
     url, headers = entry.get("url"), _texts(entry.get("headers", {}))
     if not _is_text(url) or headers is None:
         return None
     address = Address(name, filled(url), {header: filled(value) for header, value in headers.items()})
-    are_headers = all(_HEADER.fullmatch(header) and _can_be_sent(value) for header, value in address.headers.items())
-    return address if are_headers and address.url.startswith(("http://", "https://")) else None
-
-
-def _can_be_sent(value: str) -> bool:
-    return value.isascii() and value.isprintable()
+    for header, value in address.headers.items():
+        if not (_HEADER.fullmatch(header) and value.isascii() and value.isprintable()):
+            raise UsageError(
+                f"{file}: the MCP server {name} has the header {header!r}, which can't be sent.",
+                "Names and values of headers are one line of ASCII; look whether a variable ends with a line break.",
+            )
+    return address if address.url.startswith(("http://", "https://")) else None
 
 
 def _is_text(value: Any) -> TypeGuard[str]:
