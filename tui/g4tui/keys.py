@@ -6,7 +6,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "chat", "prompt"]
+Scope = Literal["app", "chat", "prompt", "transcript", "question", "thought", "reply", "code", "tool_card"]
 """Where keys hold: everywhere, on one screen, or in one widget."""
 
 
@@ -51,6 +51,39 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
         Key("tab", "complete", "Complete", is_shown=False),
         Key("up", "earlier", "Line above, or earlier question", is_shown=False),
         Key("down", "later", "Line below, or later question", is_shown=False),
+    ),
+    "transcript": (
+        Key("up,k", "move(-1)", "Block above", is_shown=False),
+        Key("down,j", "move(1)", "Block below", is_shown=False),
+        Key("pageup", "page(-1)", "Page up", is_shown=False),
+        Key("pagedown", "page(1)", "Page down", is_shown=False),
+        Key("home,g", "begin", "First message", is_shown=False),
+        Key("end,G", "end", "Last message", is_shown=False),
+    ),
+    "question": (
+        Key("e", "edit", "Edit"),
+        Key("c", "copy", "Copy"),
+        Key("q", "quote", "Quote"),
+        Key("left", "branch(-1)", "Version before"),
+        Key("right", "branch(1)", "Next version"),
+        Key("enter", "unfold", "Unfold", is_shown=False),
+    ),
+    "thought": (
+        Key("enter", "unfold", "Unfold"),
+        Key("c", "copy", "Copy"),
+    ),
+    "reply": (
+        Key("c", "copy", "Copy answer"),
+        Key("q", "quote", "Quote"),
+    ),
+    "code": (Key("c", "copy", "Copy code"),),
+    "tool_card": (
+        Key("y", "answer('once')", "Allow once"),
+        Key("a", "answer('session')", "In this session"),
+        Key("f", "answer('folder')", "In this folder"),
+        Key("n", "answer('no')", "Refuse"),
+        Key("enter", "unfold", "Unfold"),
+        Key("c", "copy", "Copy"),
     ),
 }
 
