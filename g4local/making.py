@@ -165,13 +165,14 @@ def _draft(source: _Source) -> Iterator[Path]:
     shutil.rmtree(draft.parent, ignore_errors=True)
     for wanted in source.files:
         path = draft / wanted.file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if begin := source.beginnings.get(wanted.file.path):
-            with path.open("wb") as file:
-                file.write(begin)
-                file.truncate(wanted.file.nbytes)
-        else:
-            path.symlink_to(wanted.target)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if begin := source.beginnings.get(wanted.file.path):
+                with path.open("wb") as file:
+                    file.write(begin)
+                    file.truncate(wanted.file.nbytes)
+            else:
+                path.symlink_to(wanted.target)
     try:
         yield draft
     finally:

@@ -12,6 +12,8 @@ from g4local.store.database import told
 from g4local.store.store import PATH, Store
 from g4local.store.values import Session, Stored
 
+_TABLES = ("sessions", "turns", "messages", "drafts", "words")
+"""What a store is made of."""
 _SNIPPET_WORDS = 16
 _SNIPPET_CHARACTERS = 60
 """Characters before and after what was found inside of words."""
@@ -120,6 +122,19 @@ def _hand_over(store: Store, session: str) -> None:
         )
 
 
+def _expect_whole(store: Store) -> None:
+    """StoreError for a store that lacks a table or has a damaged page: a copy of it would save nobody."""
+    there = {row[0] for row in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    missing = [name for name in _TABLES if name not in there]
+    wrong = [f"it has no {name}" for name in missing] or [
+        str(row[0]) for row in store.rows("PRAGMA quick_check(1)") if row[0] != "ok"
+    ]
+    if wrong:
+        raise StoreError(
+            f"The session store {store.path} is damaged: {wrong[0]}.", "Keep an older copy of it, if there is one."
+        )
+
+
 def backup(store: Store, target: Path) -> None:
     """Copy the whole store into a new file, also while others write to it; the file appears whole or not at all.
 
@@ -134,6 +149,7 @@ def backup(store: Store, target: Path) -> None:
         try:
             part.unlink(missing_ok=True)
             part.touch(mode=0o600, exist_ok=False)
+            _expect_whole(store)
             store.database.execute("VACUUM INTO ?", (str(part),))
             part.replace(target)
         except (sqlite3.OperationalError, OSError) as error:

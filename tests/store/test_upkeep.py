@@ -1,7 +1,9 @@
 """What is done with sessions that are there: removals beside replies that are being said, and backups."""
 
 import os
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,13 @@ def test_a_backup_is_a_store_and_is_never_written_over(tmp_path: Path) -> None:
         assert copy.rows("PRAGMA journal_mode") == [("wal",)]
         assert [message.text for message in said(copy, session)] == ["hi"]
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_store_that_lacks_a_table_is_not_backed_up(tmp_path: Path) -> None:
+    with Store(tmp_path / "sessions.db") as store:
+        begun(store, Message("user", "hi"))
+    with closing(sqlite3.connect(tmp_path / "sessions.db")) as database:
+        database.executescript("PRAGMA foreign_keys = OFF; DROP TABLE messages")
+    with Store(tmp_path / "sessions.db") as store, pytest.raises(StoreError, match="no messages"):
+        upkeep.backup(store, tmp_path / "copy.db")
+    assert [path.name for path in tmp_path.glob("copy*")] == []

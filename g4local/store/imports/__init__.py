@@ -1,9 +1,13 @@
 """Conversations of other programs: what kind of file it is, and how they get into the store."""
 
 import json
+import os
 import sqlite3
+import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,8 @@ from g4local.store.store import Store
 
 _LARGEST = 1 << 30
 """Bytes of a file, or of one in an archive, that is read into memory."""
+_DATABASE, _ZIP = b"SQLite format 3\0", b"PK"
+"""How these files begin."""
 _FORMATS = "Known are LM Studio's conversations, llm's logs.db, ChatGPT's export (zip or json), and g4local's own json."
 
 
@@ -25,17 +31,20 @@ def files(paths: Sequence[Path]) -> list[Path]:
 def read(path: Path) -> Iterator[Imported]:
     """The conversations in a file; UsageError for what can't be read."""
     try:
-        with path.open("rb") as opened:
-            begin = opened.read(16)
-        if begin == b"SQLite format 3\0":
-            yield from llm.read(path)
-        elif zipfile.is_zipfile(path):
-            yield from _archived(path)
-        else:
-            if path.stat().st_size > _LARGEST:
-                raise UsageError(f"{path} is larger than any known export.", _FORMATS)
-            yield from _parsed(path.read_bytes(), path)
-    except (OSError, ValueError, RecursionError, sqlite3.Error, zipfile.BadZipFile) as error:
+        with open(path, "rb", opener=_at_once) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise UsageError(f"{path} is a pipe or a device, and no file.", _FORMATS)
+            begin = opened.read(len(_DATABASE))
+            if begin.startswith(_ZIP):
+                yield from _archived(path)
+            elif begin == _DATABASE:
+                yield from llm.read(path)
+            else:
+                content = begin + opened.read(_LARGEST)
+                if len(content) > _LARGEST:
+                    raise UsageError(f"{path} is larger than any known export.", _FORMATS)
+                yield from _parsed(content, path)
+    except (OSError, ValueError, RecursionError, sqlite3.Error) as error:
         raise UsageError(f"{path} can't be read: {reason(error)}.", _FORMATS) from error
 
 
@@ -61,9 +70,16 @@ def add(store: Store, imported: Imported) -> str | None:
     return session
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open it without waiting for somebody at the other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _archived(path: Path) -> Iterator[Imported]:
     """ChatGPT's export as it is downloaded; larger ones hold their conversations in several files."""
-    with zipfile.ZipFile(path) as archive:
+    with _unpacking(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
         found = [
             entry
             for entry in archive.infolist()
@@ -74,7 +90,18 @@ def _archived(path: Path) -> Iterator[Imported]:
         for entry in found:
             if entry.file_size > _LARGEST:
                 raise UsageError(f"{entry.filename} in {path} is larger than any known export.", _FORMATS)
-            yield from _parsed(archive.read(entry), path)
+            with _unpacking(path):
+                content = archive.read(entry)
+            yield from _parsed(content, path)
+
+
+@contextmanager
+def _unpacking(path: Path) -> Iterator[None]:
+    """UsageError for whatever is wrong with an archive."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise UsageError(f"{path} is a damaged zip, or a locked one.", "Download it again.") from error
 
 
 def _parsed(content: bytes, path: Path) -> Iterator[Imported]:
