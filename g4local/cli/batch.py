@@ -6,13 +6,13 @@ So what was killed at any moment is gone on with by the same command, which asks
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import environ
 from pathlib import Path
 from threading import Event
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from g4local.backend.client import WorkerEngine
 from g4local.backend.engine import Constraint
@@ -20,6 +20,7 @@ from g4local.chat.conversation import Conversation
 from g4local.cli import output, target
 from g4local.cli.approval import asker
 from g4local.cli.interrupts import interruptible
+from g4local.cli.options import RunRequest
 from g4local.cli.questions import Question
 from g4local.cli.result import result, with_its_hint
 from g4local.cli.turns import Outcome, follow
@@ -40,29 +41,33 @@ _FAILED = 1
 """The exit code when any answer is none, or none of the form that was asked for."""
 
 Write = Callable[[dict[str, Json]], None]
+_Answers = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """Questions that have their answers already."""
 
-    count: int
-    failed: int
+    codes: Sequence[int]
+    """The exit codes of the first ones."""
     write: Write
     """Takes the next answer."""
+    kept: Mapping[int, dict[str, Json]] = field(default_factory=dict)
+    """Those of later questions, by their places: only what failed is asked again."""
 
 
-def answer_all(request: Request, questions: Sequence[Question], file: Path | None, *, force: bool) -> int:
+def answer_all(request: RunRequest, questions: Sequence[Question]) -> int:
     """Answer what has no answer yet, and tell the exit code: 0 when all are as they were asked for.
 
     What is wrong with all of them is raised (no such model, flags that contradict); what is wrong with one is its
     answer. Cancelled, when it was stopped before the last one.
     """
     cancel = Event()
-    with _place(file, questions, force=force) as known, output.Bar() as bar, interruptible(cancel):
-        failed = known.failed
-        left = questions[known.count :]
-        if left:
+    with _place(request, questions) as known, output.Bar() as bar, interruptible(cancel):
+        codes = [*known.codes]
+        if codes:
+            _tell_of_before(codes, questions)
+        if len(codes) < len(questions):
             conversation.constraint(request)
             with (
                 offering.offered(request, bar.report, cancel, output.warning) as tools,
@@ -70,15 +75,26 @@ def answer_all(request: Request, questions: Sequence[Question], file: Path | Non
             ):
                 model.start(bar.report, cancel)
                 asker = _Asker(request, model, tools, cancel)
-                for done, question in enumerate(left, known.count):
+                for done, question in enumerate(questions[len(codes) :], len(codes)):
                     bar.report(Progress("answer", done, len(questions)))
-                    answer, code = asker.answer(question)
+                    answer, code = (known.kept[done], 0) if done in known.kept else asker.answer(question)
                     if cancel.is_set():
-                        raise _stopped(done, len(questions), file)
+                        raise _stopped(done, len(questions), request.target)
                     known.write(answer)
-                    failed += code != 0
+                    codes.append(code)
+    failed = _failures(codes)
     output.note(f"{len(questions)} answers{f', {failed} of them failed' if failed else ''}")
     return _FAILED if failed else 0
+
+
+def _tell_of_before(codes: Sequence[int], questions: Sequence[Question]) -> None:
+    """Say how much was answered by an earlier run, and what asks it again."""
+    if len(codes) < len(questions):
+        line = questions[len(codes)].line
+        output.note(f"{len(codes)} of {len(questions)} are answered already; it goes on at line {line}.")
+    else:
+        ways = "--retry-failed asks again what failed, --force all" if _failures(codes) else "--force asks again"
+        output.note(f"All were answered before; {ways}.")
 
 
 def _stopped(done: int, total: int, file: Path | None) -> Cancelled:
@@ -129,59 +145,69 @@ class _Asker:
 
 
 @contextmanager
-def _place(file: Path | None, questions: Sequence[Question], *, force: bool) -> Iterator[Answered]:
+def _place(request: RunRequest, questions: Sequence[Question]) -> Iterator[Answered]:
     """Where the answers go, and what is there of them already; the file appears at the end.
 
     UsageError when the file, or its part, has something else; Busy when another process writes it.
     """
+    file, force = request.target, request.force
     if file is None:
-        yield Answered(0, 0, output.json_line)
+        yield Answered((), output.json_line)
         return
-    if file.is_file() and not force:
-        codes = _codes(file.read_bytes(), questions)
-        if codes is not None and len(codes) == len(questions):
-            yield Answered(len(codes), _failures(codes), output.json_line)
-            return
-    target.expect_free(file, force=force)
+    before = None if force or not file.is_file() else _answers(file.read_bytes(), questions)
+    if before is None or len(before) < len(questions):
+        before = None
+        target.expect_free(file, force=force)
+    codes = _codes(before or ())
+    if before and not (request.retry_failed and any(codes)):
+        yield Answered(codes, output.json_line)
+        return
     part = file.with_name(f"{file.name}.part")
     with target.writing(part):
         content = part.open("a+b", buffering=0)
     with content:
-        codes = _taken_up(content, part, questions, force=force)
-        yield Answered(len(codes), _failures(codes), _writer(content, part))
-        target.expect_free(file, force=force)
+        done = _codes(_taken_up(content, part, questions, force=force))
+        kept = {index: answer for index, answer in enumerate(before or ()) if codes[index] == 0}
+        yield Answered(done, _writer(content, part), kept)
+        if not before:
+            target.expect_free(file, force=force)
         with target.writing(file):
             part.replace(file)
 
 
-def _taken_up(content: BinaryIO, part: Path, questions: Sequence[Question], *, force: bool) -> list[int]:
-    """The exit codes of the answers in a part, which is ours alone from now on; a line that was cut off is dropped."""
+def _taken_up(content: BinaryIO, part: Path, questions: Sequence[Question], *, force: bool) -> _Answers:
+    """The answers in a part, which is ours alone from now on; a line that was cut off is dropped."""
     if not try_lock(content):
         raise Busy(f"Another process writes {part}.", "Wait for it, or give another --output.")
     with target.writing(part):
         content.seek(0)
         whole = content.read()
         whole = whole[: whole.rfind(b"\n") + 1]
-        codes = _codes(whole, questions)
-        if codes is None and not force:
+        answers = _answers(whole, questions)
+        if answers is None and not force:
             hint = "Delete it, give another --output, or --force to begin anew."
             raise UsageError(f"{part} holds answers to other questions.", hint)
-        content.truncate(0 if codes is None else len(whole))
-    return codes or []
+        content.truncate(0 if answers is None else len(whole))
+    return answers or []
 
 
-def _codes(whole: bytes, questions: Sequence[Question]) -> list[int] | None:
-    """The exit codes of answers, whose lines end in newlines; None where they are not those to the first questions."""
+def _answers(whole: bytes, questions: Sequence[Question]) -> _Answers | None:
+    """The answers in lines that end in newlines; None where they are not those to the first questions."""
     lines = whole.split(b"\n")[:-1]
     if len(lines) > len(questions):
         return None
     try:
         answers = [json.loads(line) for line in lines]
+        _codes(answers)
         if all(answer["asked"] == question.asked for answer, question in zip(answers, questions, strict=False)):
-            return [int(answer["exit_code"]) for answer in answers]
+            return answers
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
     return None
+
+
+def _codes(answers: _Answers) -> list[int]:
+    return [int(answer["exit_code"]) for answer in answers]
 
 
 def _failures(codes: Sequence[int]) -> int:

@@ -246,7 +246,9 @@ FLAGS: dict[str, Any] = {
     ],
     "grammar": Annotated[
         Path | None,
-        typer.Option("--grammar", metavar="FILE", help="Answer in the language of this Lark grammar.", dir_okay=False),
+        typer.Option(
+            "--grammar", metavar="FILE", help="Answer in the language of this Lark or GBNF grammar.", dir_okay=False
+        ),
     ],
     "loop_guard": Annotated[
         bool, typer.Option("--loop-guard/--no-loop-guard", help="Stop an answer that only repeats itself.")
@@ -290,6 +292,10 @@ RUN_FLAGS: dict[str, Any] = {
         ),
     ],
     "force": Annotated[bool, typer.Option("--force", "-f", help="Write over the file of --output.")],
+    "retry_failed": Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Ask what failed in a batch's file again, and keep the other answers."),
+    ],
 }
 """Those of `run`, for a RunRequest."""
 
@@ -329,6 +335,8 @@ class RunRequest(Request):
     """A file for what stdout would get."""
     force: bool = False
     """Whether that file may be there already."""
+    retry_failed: bool = False
+    """Whether what failed in a file of answers is asked again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,20 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from os import environ
 from pathlib import Path
 from typing import Any
 
 from g4local.backend.engine import RANGES
 from g4local.cli.options import MOST_TOKENS
 from g4local.core.errors import UsageError, reason
-from g4local.opening.request import Request
+from g4local.opening.request import Request, is_json
+from g4local.settings import paths
 
 _EXAMPLE = '{"prompt": "What can you do?"}'
 _TEXTS = ("system", "regex")
@@ -20,10 +23,10 @@ _WHOLE = ("top_k", "seed", "max_tokens", "think_budget")
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed")
 _KEYS = ("prompt", "id", "think", "schema", *_TEXTS, *_SAMPLING, "max_tokens", "think_budget")
 _MEANING = (
-    *("model", "quant", "ctx", "kv_type", "system", "think", "tools", "tool", "loop_guard", "grammar"),
-    *("schema", "regex", "max_tokens", "think_budget", *_SAMPLING),
+    *("model", "quant", "ctx", "kv_type", "system", "think", "tools", "tool", "mcp", "yes", "shell_limit"),
+    *("loop_guard", "schema", "regex", "max_tokens", "think_budget", *_SAMPLING),
 )
-"""Flags that an answer hangs on; others only change how fast it comes."""
+"""Flags that an answer hangs on, beside files and folders; others only change how fast it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,33 @@ def read(file: str, request: Request) -> list[Question]:
         lines = data.decode("utf-8").split("\n")
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} can't be read: {reason(error)}.", "Give a UTF-8 file of JSON lines.") from error
-    questions = [_question(number, line, request) for number, line in enumerate(lines, 1) if line.strip()]
+    files = _files(request)
+    questions = [_question(number, line, request, files) for number, line in enumerate(lines, 1) if line.strip()]
     if not questions:
         raise UsageError(f"{file} holds no question.", f"Each line is a JSON object: {_EXAMPLE}")
     return questions
 
 
-def _question(number: int, line: str, flags: Request) -> Question:
+def _files(request: Request) -> Mapping[str, str]:
+    """What the files say that are named by flags, and where the folder of the file tools is."""
+    given: dict[str, Path | None] = {
+        "schema": Path(request.schema) if request.schema and not is_json(request.schema) else None,
+        "grammar": request.grammar,
+        "mcp": (request.mcp_config or paths(environ).mcp) if request.mcp else None,
+    }
+    told = {name: _content(path) for name, path in given.items() if path is not None}
+    return {**told, "folder": os.path.realpath(request.folder)} if request.tools or request.tool else told
+
+
+def _content(file: Path) -> str:
+    """Its SHA-256 (hex); empty where it can't be read, which is told when it is needed."""
+    try:
+        return sha256(file.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return ""
+
+
+def _question(number: int, line: str, flags: Request, files: Mapping[str, str]) -> Question:
     name: str | int = number
     prompt, request, wrong = "", flags, None
     try:
@@ -65,7 +88,10 @@ def _question(number: int, line: str, flags: Request) -> Question:
         prompt, request = _prompt(entry), replace(flags, **_settings(entry))
     except UsageError as error:
         wrong = UsageError(f"Line {number}: {error.message}", error.hint)
-    told = [name, line if wrong else prompt, {key: asdict(request)[key] for key in _MEANING}]
+    meant = {key: asdict(request)[key] for key in _MEANING}
+    if "schema" in files and request.schema == flags.schema:
+        del meant["schema"]  # what the file says counts, and not what it is called
+    told = [name, line if wrong else prompt, meant, files]
     asked = sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
     return Question(number, name, prompt, request, wrong, asked)
 

@@ -46,6 +46,8 @@ def run(
                 "Leave out PROMPT, --raw, --stream-json, --stats, --continue and --session.",
             )
         raise typer.Exit(_batch(request, request.batch))
+    if request.retry_failed:
+        raise UsageError("--retry-failed asks questions of a batch again.", "Name it with --batch, and --output.")
     with stdout_to(request.target, force=request.force) as keep:
         if as_json or stream_json:
             outcome = _for_scripts(request, words, raw=raw, stream=stream_json)
@@ -68,7 +70,11 @@ def _batch(request: RunRequest, file: str) -> int:
     from g4local.cli.batch import answer_all
     from g4local.cli.questions import read
 
-    return answer_all(request, read(file, request), request.target, force=request.force)
+    if request.retry_failed and (request.target is None or request.force):
+        raise UsageError(
+            "--retry-failed needs a file of answers that it keeps.", "Name it with --output, without --force."
+        )
+    return answer_all(request, read(file, request))
 
 
 def _at_terminal() -> bool:

@@ -17,7 +17,7 @@ from g4local.core.errors import UsageError, reason
 from g4local.core.progress import Report
 from g4local.opening import keeping, offering
 from g4local.opening.approval import Approval, Ask, Scope
-from g4local.opening.request import CONTEXT, Request
+from g4local.opening.request import CONTEXT, Request, is_json
 from g4local.settings import Paths, paths, snapshot_bytes
 
 
@@ -129,8 +129,7 @@ def constraint(request: Request) -> Constraint | None:
     if len(asked) > 1:
         raise UsageError("An answer is held to one of --schema, --regex and --grammar.", "Give one of them.")
     if request.schema is not None:
-        is_json = request.schema.lstrip().startswith(("{", "["))
-        wanted = schema(request.schema if is_json else _text(Path(request.schema)))
+        wanted = schema(request.schema if is_json(request.schema) else _text(Path(request.schema)))
     elif request.regex is not None:
         wanted = Constraint("regex", request.regex)
     else:

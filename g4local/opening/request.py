@@ -14,6 +14,11 @@ KEEP_ALIVE = 1800.0
 """Seconds after which an idle model is freed: longer than a person thinks, shorter than a lunch."""
 
 
+def is_json(schema: str) -> bool:
+    """Whether this is a JSON Schema itself, and not the name of its file."""
+    return schema.lstrip().startswith(("{", "["))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """How a conversation is asked for. Its fields are flags of `run` and `chat`, whose help tells what they mean."""

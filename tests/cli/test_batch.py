@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -207,6 +208,7 @@ def test_what_is_killed_at_any_moment_goes_on_with_the_first_that_has_no_answer(
     before = answers.stat().st_mtime_ns
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 1 and "10 answers" in again.stderr and answers.stat().st_mtime_ns == before
+    assert "All were answered before; --retry-failed asks again what failed, --force all." in again.stderr
 
 
 def whole(part: Path) -> list[str]:
@@ -244,6 +246,62 @@ def test_ctrl_c_keeps_what_was_answered(environment: dict[str, str], tmp_path: P
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130 and "The same command goes on" in told
     assert 2 <= len(all_checked("\n".join(whole(part)))) < 500 and not answers.exists()
+
+
+def test_what_failed_is_asked_again_and_what_did_not_is_kept(g4local: Run, lines: Path, tmp_path: Path) -> None:
+    answers, part = tmp_path / "out.jsonl", tmp_path / "out.jsonl.part"
+    ask = ("run", "demo", "--batch", str(lines), "-o", str(answers), *GREEDY)
+    assert g4local(*ask, "--retry-failed").returncode == 1
+    first = answers.read_text().splitlines()
+    codes = [json.loads(line)["exit_code"] for line in first]
+    failed = [index for index, code in enumerate(codes) if code]
+    assert 0 < len(failed) < len(codes)
+    marked = [
+        line if index in failed else line.replace('"text": "', '"text": "KEPT ', 1) for index, line in enumerate(first)
+    ]
+    marked = [
+        line.replace('"text": "', '"text": "OLD ', 1) if index in failed else line for index, line in enumerate(marked)
+    ]
+    answers.write_text("\n".join(marked) + "\n")
+    done = g4local(*ask, "--retry-failed")
+    assert done.returncode == 1 and f"{len(codes)} answers, {len(failed)} of them failed" in done.stderr
+    again = answers.read_text().splitlines()
+    assert [("KEPT " in line, "OLD " in line) for line in again] == [
+        (index not in failed, False) for index in range(len(codes))
+    ]
+    answers.write_text("\n".join(marked) + "\n")
+    part.write_text(again[0] + "\n" + again[1][:20])
+    done = g4local(*ask, "--retry-failed")
+    assert "1 of 5 are answered already; it goes on at line 2." in done.stderr
+    assert len(all_checked(answers.read_text())) == 5 and "OLD " not in answers.read_text() and not part.exists()
+    for flags in (("--batch", str(lines)), ("--batch", str(lines), "-o", str(answers), "--force"), ("hello",)):
+        done = g4local("run", "demo", *flags, "--retry-failed")
+        assert done.returncode == 2 and "--retry-failed" in done.stderr
+
+
+def test_an_answer_hangs_on_who_may_run_what_and_on_what_files_say(tmp_path: Path) -> None:
+    file, other = tmp_path / "in.jsonl", tmp_path / "other"
+    file.write_text('{"prompt": "a"}\n')
+
+    def asked(**flags: Any) -> str:
+        return read(str(file), RunRequest("demo", **flags))[0].asked
+
+    other.mkdir()
+    tool = {"tool": ["run_shell"]}
+    assert len({asked(), asked(**tool), asked(**tool, yes=True), asked(**tool, folder=other), asked(mcp=["x"])}) == 5
+    for field in ("schema", "grammar"):
+        given, same = tmp_path / field, tmp_path / f"{field} too"
+        given.write_text('{"type": "object"}')
+        same.write_text('{"type": "object"}')
+        before = asked(**{field: str(given) if field == "schema" else given})
+        if field == "schema":
+            assert asked(schema=str(same)) == before
+        given.write_text('{"type": "array"}')
+        assert asked(**{field: str(given) if field == "schema" else given}) != before
+    servers = tmp_path / "mcp.json"
+    before = asked(mcp=["x"], mcp_config=servers)
+    servers.write_text('{"mcpServers": {}}')
+    assert asked(mcp=["x"], mcp_config=servers) != before
 
 
 def test_an_answer_hangs_on_what_changes_it(tmp_path: Path) -> None:
