@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Self, TextIO
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 _MOMENT = 0.4
 """Seconds that a job may take before a bar is worth its flicker."""
+
+_GAP = "  "
+"""Between two columns."""
+
+_NARROWEST = 10
+"""Cells that a column of prose keeps."""
 
 _WIDE = 70
 """Cells of a line that has room for more than the share that is done and the time that is left."""
@@ -70,7 +76,7 @@ def aside(text: str) -> None:
 
 def note(text: str) -> None:
     """A line for the person, on stderr."""
-    _aside(printable(text) + "\n")
+    _aside(_broken(printable(text)) + "\n")
 
 
 def question(text: str) -> None:
@@ -80,22 +86,70 @@ def question(text: str) -> None:
 
 def warning(text: str) -> None:
     """A line about something that the user did not ask for, on stderr."""
-    _aside(_coloured(_YELLOW, "warning: ") + in_one_line(text) + "\n")
+    _labelled(_YELLOW, "warning:", text)
 
 
 def error(message: str, hint: str = "") -> None:
     """What went wrong in one sentence, and what to do next, on stderr."""
-    _aside(_coloured(_RED, "error: ") + in_one_line(message) + "\n")
+    _labelled(_RED, "error:", message)
     if hint:
-        _aside("hint: " + in_one_line(hint) + "\n")
+        _aside(_broken(f"hint: {in_one_line(hint)}") + "\n")
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows in columns under their heads, on stdout."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], prose: Collection[str] = ()) -> None:
+    """Rows in columns under their heads, on stdout.
+
+    Where a terminal is too narrow for them, columns of prose are cut; where that is not enough, what follows the first
+    cell of a row stands below it.
+    """
     cells = [[in_one_line(cell) for cell in row] for row in (heads, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
-    for row in cells:
-        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(heads))]
+    cut = [head in prose for head in heads]
+    room = columns(sys.stdout)
+    fitted = widths if room is None else _fitted(widths, cut, room)
+    if room is None or sum(fitted) + len(_GAP) * (len(fitted) - 1) <= room:
+        for row in cells:
+            line(_GAP.join(_cell(cell, width) for cell, width in zip(row, fitted, strict=True)).rstrip())
+        return
+    for first, *others in cells:
+        line(first)
+        widths = _fitted([_width(cell) for cell in others], cut[1:], room - len(_GAP))
+        shown = [_cell(cell, width) for cell, width in zip(others, widths, strict=True) if cell]
+        line(f"{_GAP}{_GAP.join(shown)}".rstrip())
+
+
+def _fitted(widths: Sequence[int], cut: Sequence[bool], room: int) -> list[int]:
+    """The widths of columns; those of prose are made less, always the widest of them, until all fit or none can be."""
+    fitted = list(widths)
+    room -= len(_GAP) * (len(fitted) - 1)
+    while sum(fitted) > room:
+        wide = [column for column, width in enumerate(fitted) if cut[column] and width > _NARROWEST]
+        if not wide:
+            break
+        fitted[max(wide, key=fitted.__getitem__)] -= 1
+    return fitted
+
+
+def _cell(text: str, width: int) -> str:
+    """A cell as wide as its column."""
+    return _sized(text, width) if _width(text) <= width else _sized(text, width - 1) + "…"
+
+
+def _width(text: str) -> int:
+    """The cells of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _sized(text: str, width: int) -> str:
+    if text.isascii():
+        return text[:width].ljust(width)
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width)
 
 
 def fields(values: Mapping[str, str]) -> None:
@@ -195,6 +249,20 @@ def _pace(progress: core.Progress, speed: float) -> list[str]:
 def _takes_codes(stream: TextIO | None) -> bool:
     """Whether it is a terminal that knows control codes."""
     return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def _labelled(colour: str, label: str, text: str) -> None:
+    _aside(_coloured(colour, label) + _broken(f"{label} {in_one_line(text)}")[len(label) :] + "\n")
+
+
+def _broken(text: str) -> str:
+    """A line as the terminal that stderr may be shows it without taking words apart."""
+    width = columns(sys.stderr)
+    if width is None or _width(text) <= width:
+        return text
+    from g4local.cli.wrapping import wrapped
+
+    return wrapped(text, width)
 
 
 def _coloured(colour: str, text: str) -> str:

@@ -68,7 +68,7 @@ def ls(
         output.json_line({"schema": "g4local.sessions.ls/1", "total": total, "sessions": listed})
         return
     rows = [[each.id, here(each.updated), *_about(each)] for each in found]
-    output.table(["ID", "USED", "MESSAGES", "MODEL", "TITLE"], rows)
+    output.table(["ID", "USED", "MESSAGES", "MODEL", "TITLE"], rows, ("TITLE", "MODEL"))
     if len(found) < total:
         output.note(f"{len(found)} of {total}; --all shows the rest.")
 
@@ -107,7 +107,7 @@ def show(
             ]
             for each in leaves(found.tree)
         ]
-        output.table(["END", "", "WHO", "TEXT"], rows)
+        output.table(["END", "", "WHO", "TEXT"], rows, ("TEXT",))
     else:
         output.answer(transcript.markdown(found, number))
 
@@ -135,7 +135,7 @@ def search(
             [hit.session, str(number), hit.role, output.shortened(hit.snippet), output.shortened(hit.title)]
             for hit, number in found
         ]
-        output.table(["ID", "MESSAGE", "WHO", "TEXT", "TITLE"], rows)
+        output.table(["ID", "MESSAGE", "WHO", "TEXT", "TITLE"], rows, ("TEXT", "TITLE"))
     else:
         output.note("Nothing was found.")
 
@@ -178,7 +178,9 @@ def export(
         "jsonl": lambda each: output.json_line(transcript.chat_object(each)),
     }
     with opened() as store:
-        for session in store.sessions()[::-1] if everything else named(store, names):
+        for number, session in enumerate(store.sessions()[::-1] if everything else named(store, names)):
+            if number and form == "md":
+                output.line()
             printed[form](transcript.read(store, session))
 
 

@@ -85,7 +85,7 @@ def _list(known: Mapping[str, "Tool"], folder: Path, model: str | None, *, as_js
         ]
         for tool in known.values()
     ]
-    output.table(["NAME", "MAY RUN", "", *(["TOKENS"] if costs else []), "DESCRIPTION"], rows)
+    output.table(["NAME", "MAY RUN", "", *(["TOKENS"] if costs else []), "DESCRIPTION"], rows, ("DESCRIPTION",))
     if costs:
         output.note(f"All of them: {sum(costs.values()):,} tokens of each prompt.")
 

@@ -69,6 +69,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 """Each version's statements; a store knows its version as `user_version`. Only ever append here."""
 
+_PRIMARY = 0xFF
+"""The bits of SQLite's error codes that tell the kind."""
 _WAIT_SECONDS = 5.0
 """How long another process may keep the store to itself; its writes take milliseconds."""
 
@@ -83,10 +85,13 @@ def told(path: Path) -> Iterator[None]:
             f"A session in {path} was removed while something was said in it.", "/clear begins a new one."
         ) from error
     except (sqlite3.Error, OSError, ValueError, RecursionError) as error:
-        raise StoreError(
-            f"The session store {path} can't be used: {reason(error)}.",
-            "Move the file away if it is damaged; a new one is begun then.",
-        ) from error
+        raise StoreError(f"The session store {path} can't be used: {reason(error)}.", _way_out(error)) from error
+
+
+def _way_out(error: Exception) -> str:
+    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return "The disk is full, or failing; make room there."
+    return "Move the file away if it is damaged; a new one is begun then."
 
 
 def connect(path: Path) -> sqlite3.Connection:

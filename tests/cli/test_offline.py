@@ -11,6 +11,7 @@ import pytest
 
 from tests.backend.processes import wait_until, within
 from tests.cli.conftest import PROGRAM, Run, last_session
+from tests.cli.test_commands import told
 from tests.hubs import Hub
 from tests.outputs import checked
 
@@ -148,6 +149,13 @@ def test_a_script_is_told_on_a_full_disk_that_nothing_is_kept(environment: dict[
     assert [UNSAVED in warning for warning in result["warnings"]] == [True, False]
 
 
+def test_a_session_that_can_not_be_gone_on_with_on_a_full_disk_is_a_sentence(
+    environment: dict[str, str], answer: str
+) -> None:
+    done = on_a_full_disk(("run", "demo", "-c", "And?"), environment)
+    assert "can't be used" in told(done, 1) and "The disk is full, or failing" in done.stderr
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no process's limits can be changed here")
 def test_a_disk_that_fills_up_within_a_chat_costs_what_is_said_from_then_on_and_nothing_before(
     environment: dict[str, str], started: Callable[[Sequence[str]], subprocess.Popen[str]]
@@ -162,9 +170,9 @@ def test_a_disk_that_fills_up_within_a_chat_costs_what_is_said_from_then_on_and_
         if question == "First?":
             assert wait_until(lambda: len(last_session(environment)) == 2)
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))  # type: ignore[attr-defined]
-    _, told = process.communicate("/bye\n", timeout=60)
+    _, errors = process.communicate("/bye\n", timeout=60)
     assert all(answers) and process.returncode == 6
-    assert told.count(UNSAVED) == 1 and "Traceback" not in told
+    assert errors.count(UNSAVED) == 1 and "Traceback" not in errors
     assert [message.text for message in last_session(environment)] == ["First?", answers[0].removesuffix("\n")]
 
 
