@@ -203,8 +203,8 @@ def import_(
                 for found in imports.read(file):
                     session = imports.add(store, found) if found.nodes else None
                     known += session is None
+                    left_out += found.left_out if session is not None or not found.nodes else 0
                     if session is not None:
-                        left_out += found.left_out
                         entry: dict[str, Json] = {"id": session, "title": store.find(session).title}
                         added.append({**entry, "message_count": len(found.nodes)})
             except UsageError as error:
@@ -213,13 +213,18 @@ def import_(
                 output.warning(error.message)
                 failed.append(str(file))
     if left_out:
-        output.warning(f"{left_out} parts that are no text (images, files, what tools did) were left out.")
+        parts = _counted(left_out, "part", "that is no text was", "that are no text were")
+        output.warning(f"{parts} left out (images, files, what tools did).")
     if as_json:
         counts: dict[str, Json] = {"known": known, "left_out": left_out, "failed": failed}
         output.json_line({"schema": "g4local.sessions.import/1", "imported": added, **counts})
     else:
-        output.line(f"imported {len(added)} sessions; {known} are here already or are empty")
+        output.line(f"imported {_counted(len(added), 'session')}; {known} are here already or are empty")
     raise typer.Exit(1 if failed else 0)
+
+
+def _counted(count: int, noun: str, one: str = "", more: str = "") -> str:
+    return f"1 {noun} {one}".rstrip() if count == 1 else f"{count} {noun}s {more}".rstrip()
 
 
 sessions.command()(rm)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event as Wish
@@ -245,6 +246,20 @@ def test_a_reply_is_kept_while_it_is_said_and_a_crash_leaves_it_as_a_message(
             assert store.turns(store.tree(session))[0].result is None
         list(turn)
     assert sorted(ever_said(path, name)) == ["One two three", "One two three four.", "count"]
+
+
+def test_what_is_said_is_on_the_disk_a_second_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count(0.0, 0.1)
+    monkeypatch.setattr(recording_module, "monotonic", lambda: next(clock))
+    path = tmp_path / "s.db"
+    with kept(path, " ".join(f"word{number}" for number in range(60))) as talk, Store(path) as store:
+        pieces: list[str] = []
+        for event in talk.say("talk", report=silent, cancel=Wish()):
+            if isinstance(event, TextDelta):
+                pieces.append(event.text)
+                drafted = "".join(message.text for message in store.draft(store.last()))
+                assert "".join(pieces).startswith(drafted)
+                assert drafted.startswith("".join(pieces[:-10])), "the clock goes on by at least 0.1 with each piece"
 
 
 def test_a_whole_reply_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

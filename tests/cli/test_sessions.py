@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from g4local.opening import keeping
 from g4local.opening.request import Request
 from g4local.settings import paths
 from g4local.store.store import Store
+from tests.backend.processes import wait_until
 from tests.cli.conftest import PROGRAM, Finished, Run
 from tests.cli.terminals import Terminal
 from tests.outputs import checked
@@ -95,32 +95,37 @@ def test_run_is_kept_and_gone_on_with(
     assert shown["head"] == shown["messages"][3]["id"]
 
 
-def test_a_kill_costs_the_words_of_the_last_second_at_most(
+def test_a_kill_leaves_what_was_said_until_shortly_before_it(
     started: Callable[..., subprocess.Popen[str]],
     command: Command,
     environment: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("G4LOCAL_HOME", environment["G4LOCAL_HOME"])
+    asked = f"Tell me everything, {time.time()}"
     process = started(
         ["chat", "demo", "--ctx", "0", "--regex", "([a-z]{3,9} ){4000}", "--no-loop-guard", "--seed", "1"]
     )
     assert process.stdin
     assert process.stdout
-    process.stdin.write("Tell me everything\n")
+    process.stdin.write(f"{asked}\n")
     process.stdin.flush()
-    said, begin = [(time.monotonic(), os.read(process.stdout.fileno(), 4096))], time.monotonic()
-    while said[-1][1] and time.monotonic() < begin + 1.2:
-        if select.select([process.stdout], [], [], 1)[0]:
-            said.append((time.monotonic(), os.read(process.stdout.fileno(), 4096)))
+    said = os.read(process.stdout.fileno(), 1 << 16)
+
+    def is_drafted() -> bool:
+        with Store(Path(environment["G4LOCAL_HOME"]) / "sessions.db") as store:
+            last = store.last()
+            return last.title == asked and store.draft(last) != []
+
+    assert wait_until(is_drafted, 60)
     process.kill()
-    killed = time.monotonic()
-    assert said[-1][1], "the model said too little"
+    while piece := os.read(process.stdout.fileno(), 1 << 16):
+        said += piece
     shown = the_json(command("sessions", "show", "--json"))
-    assert [entry["message"]["content"] for entry in shown["messages"]] == ["Tell me everything"]
+    assert [entry["message"]["content"] for entry in shown["messages"]] == [asked]
     kept = shown["draft"][0]["content"]
-    assert b"".join(piece for _, piece in said).decode(errors="replace").startswith(kept[:-5])
-    assert kept.startswith(b"".join(piece for when, piece in said if when < killed - 1).decode(errors="replace")[:-5])
+    printed = said.decode(errors="replace")  # a piece is kept before it is printed
+    assert kept and (printed.startswith(kept) or kept.startswith(printed))
     assert the_json(command("sessions", "show", shown["id"], "--json"))["turns"][0]["result"] is None
 
 
@@ -351,6 +356,11 @@ def test_conversations_of_other_programs_are_taken_in_once(command: Command, own
     assert finished.returncode == 1
     assert finished.stdout == "imported 0 sessions; 1 are here already or are empty\n"
     assert "0.conversation.json can't be read" in finished.stderr
+
+    conversation["messages"][0]["versions"][0]["content"] = [{"type": "file"}]  # type: ignore[index]
+    (folder / "0.conversation.json").write_text(json.dumps(conversation), encoding="utf-8")
+    told = command("sessions", "import", str(folder / "0.conversation.json")).stderr
+    assert told == "warning: 1 part that is no text was left out (images, files, what tools did).\n"
 
 
 def test_a_session_without_a_model_asks_for_one(command: Command, own_home: Path, tmp_path: Path) -> None:

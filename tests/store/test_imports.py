@@ -92,6 +92,19 @@ def test_an_export_of_chatgpt_keeps_its_branches_and_thoughts_and_tells_what_is_
     assert found.turns[0].settings["model"] == "gpt-5"
 
 
+@pytest.mark.parametrize(("images", "attached", "left_out"), [(0, 2, 2), (1, 1, 1), (2, 0, 2), (1, 3, 3)])
+def test_files_that_were_attached_in_chatgpt_are_told(images: int, attached: int, left_out: int) -> None:
+    image = {"content_type": "image_asset_pointer", "asset_pointer": "file-service://file-1"}
+    content = {"content_type": "multimodal_text" if images else "text", "parts": [*[image] * images, "Sum it up."]}
+    message = {
+        "author": {"role": "user"},
+        "content": content,
+        "metadata": {"attachments": [{"id": "file-1", "name": "report.pdf"}] * attached},
+    }
+    found = chatgpt.read({"mapping": {"q": {"parent": None, "children": [], "message": message}}})
+    assert (path_of(found), found.left_out) == ([Message("user", "Sum it up.")], left_out)
+
+
 @pytest.mark.parametrize("form", ["list", "one", "zip"])
 def test_an_export_of_chatgpt_is_known_in_each_of_its_forms(tmp_path: Path, form: str) -> None:
     path = tmp_path / "export"

@@ -69,7 +69,8 @@ def _visit(tree: Tree, message: dict[str, Any], place: _Place) -> tuple[int | No
     if role == "tool" or kind not in _TEXTS or text(message.get("recipient")) not in ("", "all"):
         tree.left_out += 1
         return place.parent, place.thought
-    tree.left_out += sum(not isinstance(part, str) for part in parts)
+    attached = items(table(message.get("metadata")).get("attachments"))  # an image is among the parts, too
+    tree.left_out += max(sum(not isinstance(part, str) for part in parts), len(attached))
     created = seconds(message.get("create_time"))
     if role == "user" and said:
         return tree.add(Message("user", said), place.parent, created), ""
