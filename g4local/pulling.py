@@ -5,15 +5,16 @@ neither, the one that the hub announces, which is pinned then.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Literal
 
 from g4local import library, pins, placing, sidecars
 from g4local.catalog import Entry, Kind, Reference
-from g4local.core import split
-from g4local.core.errors import NetworkError
+from g4local.core import foreign, split
+from g4local.core.errors import BadGguf, G4Error, NetworkError
 from g4local.core.progress import Progress, Report
 from g4local.hub import cache
 from g4local.hub.downloading import download
@@ -71,7 +72,8 @@ def pull(reference: Reference, choice: Choice, context: Context) -> list[Pulled]
     """Bring the files that a reference names; those that are here already are left alone, without asking the hub.
 
     The errors of `listing` and `download`; NetworkError when the hub has another file than the one that is known;
-    UsageError when another file has the name. Files that came before an error stay.
+    UsageError when another file has the name; BadGguf for one that begins as none that can be used. Files that came
+    before another error stay.
     """
     models = library.models_folder(context.paths)
     known = pins.read(models)
@@ -177,7 +179,8 @@ def _placed(
 
     places = placing.placed(files, before, models, is_same, target.revision)
     for wanted, pin in zip(places, before, strict=True):
-        yield _pin(wanted, target, pin), wanted
+        fresh = _pin(wanted, target, pin)
+        yield fresh, replace(wanted, expect=partial(_expect_use, wanted.file, fresh)) if fresh.part == 1 else wanted
 
 
 def _pin(wanted: Wanted, target: Target, before: Pin | None) -> Pin:
@@ -226,20 +229,59 @@ def _bring(
     fresh = [(pin, file) for pin, file in wanted if file]
     try:
         download(missing, context.report, context.cancel)
+    except BadGguf:
+        for file in missing:
+            file.part.unlink(missing_ok=True)
+        raise
     finally:
-        pins.remember(models, (pin for pin, file in fresh if file.is_here))
-    pulled = [Pulled(pin, models / pin.name, origins[pin.name], is_first=pin.key not in known) for pin, _ in wanted]
+        pins.remember(models, (_as_it_is(pin, file.target) for pin, file in fresh if file.is_here))
+    pulled = [
+        Pulled(_as_it_is(pin, models / pin.name), models / pin.name, origins[pin.name], is_first=pin.key not in known)
+        for pin, _ in wanted
+    ]
     for each in pulled:
         _look_into(each, context)
     return pulled
 
 
-def _look_into(pulled: Pulled, context: Context) -> None:
-    """Tell it when a file is not what it was pulled for."""
+def _expect_use(file: Remote, pin: Pin, begin: bytes) -> None:
+    """BadGguf for a file that begins as none that it can be pulled for; one that was named may be of any kind."""
+    from g4convert.gguf import MAGIC, architecture_in
+
+    path, found = Path(f"{file.repo}/{file.path}"), architecture_in(begin)
+    kind, is_named = sidecars.KINDS.get(found), pin.asked is None and not pin.size
+    if not begin.startswith(MAGIC):
+        raise BadGguf(f"{path} is no GGUF, whatever it is called.", "Name another file, or another repository.")
+    if found and (kind is None or (kind != pin.kind and not is_named)):
+        raise (
+            foreign.refused(path, found, "")
+            if pin.kind == "model"
+            else BadGguf(
+                f"{path} is no {pin.kind} but a GGUF of the architecture {found!r}.", "Name another repository."
+            )
+        )
+
+
+def _as_it_is(pin: Pin, path: Path) -> Pin:
+    """What is to be remembered of a file that came: for what it is, not for what its name says."""
     from g4convert.gguf import architecture
 
-    found = architecture(pulled.path)
-    if sidecars.KINDS.get(found) != pulled.pin.kind and pulled.pin.part == 1:
-        says = f"a GGUF of the architecture {found!r}" if found else "no GGUF that can be read"
-        expected = next((name for name, kind in sidecars.KINDS.items() if kind == pulled.pin.kind), "one")
-        context.tell(f"{pulled.path.name} is {says}, not {expected!r}: g4local has no use for it.")
+    kind = sidecars.KINDS.get(architecture(path)) if pin.part == 1 and not pin.size else None
+    return replace(pin, kind=kind) if kind else pin
+
+
+def _look_into(pulled: Pulled, context: Context) -> None:
+    """Tell it when a file can't be used."""
+    from g4convert import gguf
+
+    if pulled.pin.part > 1:
+        return
+    try:
+        header = gguf.read(pulled.path, longest=0)
+    except G4Error as error:
+        context.tell(f"{pulled.path.name} can't be used: {error.message}")
+        return
+    keys = ("general.architecture", "general.type")
+    found, kind = (header.keys[key].data if key in header.keys else "" for key in keys)
+    if sidecars.KINDS.get(str(found)) is None:
+        context.tell(foreign.refused(pulled.path, found, kind).message)

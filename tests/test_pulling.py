@@ -96,20 +96,20 @@ def _clip() -> bytes:
 
 def test_model_towers_and_drafter_come_together(here: Hub, places: Paths) -> None:
     here.put(REPO, "gemma-tiny-Q4_K_M.gguf", noise(300_000))
-    here.put(REPO, "mmproj-F16.gguf", noise(200_000, 1))
-    here.put(REPO, "mtp-gemma-tiny.gguf", noise(100_000, 2))
+    here.put(REPO, "mmproj-F16.gguf", noise(200_000, 1, "clip"))
+    here.put(REPO, "mtp-gemma-tiny.gguf", noise(100_000, 2, "gemma4-assistant"))
     told: list[str] = []
     pulled = pull(REPO, places, told, mmproj=True, drafter=True)
     assert [each.pin.kind for each in pulled] == ["model", "mmproj", "drafter"]
     assert names(places) == ["gemma-tiny-Q4_K_M.gguf", "gemma-tiny-mmproj-F16.gguf", "mtp-gemma-tiny.gguf"]
-    assert (places.models / "gemma-tiny-mmproj-F16.gguf").read_bytes() == noise(200_000, 1)
-    assert len(told) == 3 and all("no GGUF" in text for text in told)
+    assert (places.models / "gemma-tiny-mmproj-F16.gguf").read_bytes() == noise(200_000, 1, "clip")
+    assert told == []
 
 
 def test_what_is_here_as_it_is_asked_for_is_found_without_the_hub(here: Hub, places: Paths) -> None:
     part = "gemma-tiny-BF16-0000{}-of-00002.gguf".format
     for name in ("gemma-tiny-Q8_0.gguf", "other-gemma-Q8_0.gguf", "mmproj-F16.gguf", part(1), part(2)):
-        here.put(REPO, name, noise(2000, len(name)))
+        here.put(REPO, name, noise(2000, len(name), "clip" if "mmproj" in name else "gemma4"))
     asked = (REPO, f"{REPO}:bf16", f"{REPO}@v1:q8_0", f"{REPO}:mmproj-F16.gguf")
     for name in asked:
         pull(name, places, mmproj=name == REPO)
@@ -287,7 +287,7 @@ def test_a_model_of_which_the_hub_lacks_a_file_is_refused(here: Hub, places: Pat
 def test_one_file_that_fails_leaves_the_others(here: Hub, places: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloading, "_AT_ONCE", 1)
     here.put(REPO, "gemma-tiny-Q4_K_M.gguf", noise(2000))
-    here.put(REPO, "mmproj-F16.gguf", noise(500_000, 1))
+    here.put(REPO, "mmproj-F16.gguf", noise(500_000, 1, "clip"))
     here.faults(Fault("cdn", "mmproj", flip_at=400_000))
     with pytest.raises(NetworkError, match="hash"):
         pull(REPO, places, mmproj=True)

@@ -116,6 +116,8 @@ FORMATS = {
 _TYPES_BY_ID = {entry.id: entry for entry in TYPES.values()}
 _LENGTH = struct.Struct("<Q")
 _FIRST_KEY = 24
+_BEGIN = 512
+"""Bytes that hold the first key, if it is that one."""
 """Bytes before it: magic, version, counts."""
 _MIN_KEY = 13
 """Bytes of the shortest key: an empty name, a type and one byte of value."""
@@ -194,20 +196,25 @@ def strings(texts: Iterable[str]) -> Value:
 
 
 def architecture(path: Path) -> str:
-    """What a GGUF says that it is where that is its first key, as everywhere; empty for what can't be read so."""
-    key = b"general.architecture"
-    start = _LENGTH.pack(len(key)) + key + struct.pack("<I", ValueType.STRING)
+    """`architecture_in` of a file; empty for what can't be read."""
     try:
         if not path.is_file():
             return ""
         with path.open("rb") as file:
-            magic, first = file.read(_FIRST_KEY)[: len(MAGIC)], file.read(len(start))
-            size = file.read(_LENGTH.size)
-            if magic != MAGIC or first != start or len(size) < _LENGTH.size:
-                return ""
-            return file.read(min(_LENGTH.unpack(size)[0], MAX_NAME)).decode(errors="replace")
+            return architecture_in(file.read(_BEGIN))
     except OSError:
         return ""
+
+
+def architecture_in(begin: bytes) -> str:
+    """What a GGUF says that it is, from how it begins, where that is its first key, as everywhere; else empty."""
+    key = b"general.architecture"
+    start = _LENGTH.pack(len(key)) + key + struct.pack("<I", ValueType.STRING)
+    value = _FIRST_KEY + len(start) + _LENGTH.size
+    if begin[: len(MAGIC)] != MAGIC or begin[_FIRST_KEY:].find(start) != 0 or len(begin) < value:
+        return ""
+    (length,) = _LENGTH.unpack(begin[value - _LENGTH.size : value])
+    return begin[value : value + min(length, MAX_NAME)].decode(errors="replace")
 
 
 class _Reader:

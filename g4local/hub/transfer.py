@@ -28,6 +28,8 @@ from g4local.hub.patience import Pace, Patience, persistently, stopped
 if TYPE_CHECKING:
     from httpx2 import Response
 
+FIRST_NBYTES = 512
+"""Of a file, which tell what it is."""
 _CHUNK = 1 << 20
 _LOCK_SECONDS = 0.2
 _SHA256_DIGITS = 64
@@ -47,6 +49,8 @@ class Wanted:
     target: Path
     replaces: tuple[int, int] | None = None
     """Device and number of another file that has the target's name for as long as this one has not come."""
+    expect: Callable[[bytes], None] | None = None
+    """Is given the first `FIRST_NBYTES`, or all that there is, and raises when the rest is not worth to come."""
 
     @property
     def part(self) -> Path:
@@ -77,11 +81,27 @@ def fetch(wanted: Wanted, tell: Callable[[int], None], cancel: Event) -> None:
             return
         digest = _digest(file)
         done = _known(part, digest, file.nbytes, tell, cancel)
+        is_expected = _is_expected(wanted, part, done)
         for chunk in _pieces(file, done, cancel):
             _write(part, chunk, wanted.part)
             digest.update(chunk)
-            tell(done := done + len(chunk))
+            done += len(chunk)
+            is_expected = is_expected or _is_expected(wanted, part, done)
+            tell(done)
         _finish(wanted, part, digest.hexdigest())
+
+
+def _is_expected(wanted: Wanted, part: BinaryIO, done: int) -> bool:
+    """Whether enough has come to be looked at; what is not expected is removed."""
+    if wanted.expect is None or done < min(FIRST_NBYTES, wanted.file.nbytes):
+        return False
+    part.seek(0)
+    try:
+        wanted.expect(part.read(FIRST_NBYTES))
+    except G4Error:
+        part.truncate(0)
+        raise
+    return True
 
 
 def beginning(file: Remote, nbytes: int, cancel: Event) -> bytes:
