@@ -1,6 +1,6 @@
 """The models that there are, as lists tell of them: those that lie here, and those that can be pulled by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from g4local.library import Model
 from g4local.settings import Paths
 
 if TYPE_CHECKING:
+    from g4convert.gguf import Gguf
     from g4local.backend.engine import LoadOptions
     from g4local.backend.fit.fitting import Fit, Resources
     from g4local.planner import Candidate
@@ -105,15 +106,27 @@ def offers(paths: Paths) -> list[Offer]:
 
 def gguf(path: Path, name: str, warn: Callable[[str], None]) -> "Candidate":
     """A GGUF with the assistant that lies beside it, as far as memory goes; the errors of `planner.of_gguf`."""
-    from g4convert import shards
     from g4convert.gguf import read
-    from g4local import planner
+
+    drafter = library.drafter(path, warn)
+    return candidate(headers(path), name, read(drafter, 0) if drafter else None)
+
+
+def headers(path: Path) -> list["Gguf"]:
+    """The headers of a GGUF's files with all numbers that its memory depends on; the errors of `shards.read`."""
+    from g4convert import shards
     from g4local.backend.fit.shape import MOST_LAYERS
 
-    files = shards.read(path, MOST_LAYERS)
+    return shards.read(path, MOST_LAYERS)
+
+
+def candidate(files: Sequence["Gguf"], name: str, drafter: "Gguf | None") -> "Candidate":
+    """A GGUF by its `headers`, with its assistant's."""
+    from g4convert import shards
+    from g4local import planner
+
     whole = replace(files[0], tensors=tuple(tensor for file in files for tensor in file.tensors))
-    drafter = library.drafter(path, warn)
-    nbytes = sum(tensor.nbytes for tensor in read(drafter, 0).tensors) if drafter else 0
+    nbytes = sum(tensor.nbytes for tensor in drafter.tensors) if drafter else 0
     return replace(planner.of_gguf(whole, name, shards.recipe(files)), drafter=nbytes)
 
 

@@ -6,6 +6,7 @@ The arithmetic is the engine's own (`backend/fit/memory.py`, `backend/fit/fittin
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,7 @@ def planned(name: str, quant: str) -> tuple["ModelSpec", "Plan"]:
     return numbers, plan.make(plan.Match(tuple(pairs), ()), mix, traits, Guidance())
 
 
+@cache
 def bits(name: str, quant: str) -> tuple[int, float] | None:
     """The bytes of a size's weights in a recipe, and bits for each weight; None where the recipe does not fit it."""
     try:

@@ -16,6 +16,7 @@ from g4local.catalog import Entry, Kind, Reference
 from g4local.core import foreign, split
 from g4local.core.errors import BadGguf, G4Error, NetworkError
 from g4local.core.progress import Progress, Report
+from g4local.core.units import human_bytes
 from g4local.hub import cache
 from g4local.hub.downloading import download
 from g4local.hub.listing import Remote, Repository, listing
@@ -25,6 +26,13 @@ from g4local.settings import Paths
 
 Origin = Literal["download", "cache", "here", "checkpoint"]
 """Whether a file was downloaded, lies in Hugging Face's cache, was here before, or was made of a checkpoint."""
+
+_HOW: dict[Origin, str] = {
+    "here": "was here already",
+    "cache": "lies in Hugging Face's cache",
+    "download": "was downloaded",
+    "checkpoint": "was made of its checkpoint",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,11 @@ class Pulled:
     origin: Origin
     is_first: bool
     """Its hash is pinned from now on."""
+
+    @property
+    def told(self) -> str:
+        """Which file it is, and how it came here."""
+        return f"{self.pin.name}, {human_bytes(self.pin.nbytes)}, {_HOW[self.origin]} ({self.pin.repo})"
 
 
 @dataclass(frozen=True, slots=True)

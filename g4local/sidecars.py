@@ -4,7 +4,7 @@ What a file is for stands in it: `general.architecture`, and how wide the embedd
 says nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,20 +60,21 @@ class Part:
 
 
 def read(path: Path) -> Part:
-    """What a GGUF is, given the first of its files.
-
-    The errors of `shards.read`; BadGguf for one that is neither a Gemma 4 nor made for one.
-    """
+    """What a GGUF is, given the first of its files; the errors of `shards.read` and of `of`."""
     from g4convert import shards
 
-    files = shards.read(path, longest=0)
+    return of(shards.read(path, longest=0))
+
+
+def of(files: Sequence["Gguf"]) -> Part:
+    """What a GGUF is by the headers of its files; BadGguf for one that is neither a Gemma 4 nor made for one."""
     first = files[0]
     architecture = _data(first, "general.architecture")
     kind = KINDS.get(str(architecture))
     if kind is None:
-        raise foreign.refused(path, architecture, _data(first, "general.type"))
+        raise foreign.refused(first.path, architecture, _data(first, "general.type"))
     if kind == "mmproj" and not _is_ours(first):
-        raise foreign.refused(path, f"{architecture} of another family", None)
+        raise foreign.refused(first.path, f"{architecture} of another family", None)
     width = next((found for key in _WIDTHS[kind] if isinstance(found := _data(first, key), int)), 0)
     vocabulary = tuple(tensor.dims[-1] for file in files for tensor in file.tensors if tensor.name == _EMBEDDING)
     file_type = _data(first, "general.file_type")
@@ -102,8 +103,12 @@ def beside(model: Part, *kinds: Kind) -> list[Part]:
 
     That is the smallest drafter, and towers in 16 bits rather than in 8 or 32.
     """
-    found = readable(candidates(model.path.parent, *kinds))
-    return sorted((part for part in found if part.fits(model)), key=_order)
+    return fitting(model, readable(candidates(model.path.parent, *kinds)))
+
+
+def fitting(model: Part, parts: Iterable[Part]) -> list[Part]:
+    """Those of the parts that fit a model, the one of each kind to take before the others."""
+    return sorted((part for part in parts if part.fits(model)), key=_order)
 
 
 def best(parts: Sequence[Part]) -> list[Part]:

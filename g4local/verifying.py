@@ -21,6 +21,7 @@ _WHERE: dict[Source, str] = {
     "receipt": "as its receipt says",
     "earlier": "as it had before, with the same size and time: the disk may be failing",
 }
+_FOUND: dict[Source, str] = {"pull": "as it came", "receipt": "as in its receipt", "earlier": "as before"}
 _SHA256_DIGITS = 64
 _SHOWN = 16
 """Digits of a hash in a sentence."""
@@ -45,6 +46,13 @@ class Verdict:
     def is_whole(self) -> bool:
         """Whether nothing differs."""
         return not self.problems
+
+    @property
+    def state(self) -> str:
+        """In a few words: that it differs, or what it is the same as."""
+        if self.problems:
+            return "differs"
+        return ", ".join(_FOUND[source] for source in self.against) or "kept for the next time"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 SCHEMA = "g4local.pull/1"
 """The name and version of the object that --json prints."""
 
-_HOW = {
-    "here": "was here already",
-    "cache": "lies in Hugging Face's cache",
-    "download": "was downloaded",
-    "checkpoint": "was made of its checkpoint",
-}
 _SECONDS = 0.5
 """Between two lines of progress for scripts."""
 
@@ -122,7 +116,7 @@ def _tell(pulled: Sequence["Pulled"], warnings: Sequence[str]) -> None:
     for warning in warnings:
         output.warning(warning)
     for each in pulled:
-        output.note(f"{each.pin.name}, {output.human_bytes(each.pin.nbytes)}, {_HOW[each.origin]} ({each.pin.repo})")
+        output.note(each.told)
         if each.is_first:
             output.note(f"sha256 {each.pin.digest}, which a later pull of it has to find again.")
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 SCHEMA = "g4local.verify/1"
 """The name and version of the object that --json prints."""
 
-_AGAINST = {"pull": "as it came", "receipt": "as in its receipt", "earlier": "as before"}
-
 
 def verify(
     model: Annotated[
@@ -56,21 +54,13 @@ def _print(verdicts: list["Verdict"]) -> None:
     if not verdicts:
         output.note("There is no model in the models folder.")
         return
-    rows = [
-        (each.path.name, output.human_bytes(each.nbytes), each.digest[:16] or "-", _state(each)) for each in verdicts
-    ]
+    rows = [(each.path.name, output.human_bytes(each.nbytes), each.digest[:16] or "-", each.state) for each in verdicts]
     output.table(("FILE", "SIZE", "SHA-256", "STATE"), rows)
     for each in verdicts:
         for note in each.notes:
             output.note(output.in_one_line(f"{each.path.name} {note}."))
         for problem in each.problems:
             output.warning(f"{each.path.name} {problem.removesuffix('.')}.")
-
-
-def _state(verdict: "Verdict") -> str:
-    if verdict.problems:
-        return "differs"
-    return ", ".join(_AGAINST[source] for source in verdict.against) or "kept for the next time"
 
 
 def _object(verdict: "Verdict") -> dict[str, Json]:

@@ -6,7 +6,22 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "chat", "prompt", "transcript", "question", "thought", "reply", "code", "tool_card"]
+Scope = Literal[
+    "app",
+    "chat",
+    "prompt",
+    "transcript",
+    "question",
+    "thought",
+    "reply",
+    "code",
+    "tool_card",
+    "models",
+    "dialog",
+    "choice",
+    "tick",
+    "path",
+]
 """Where keys hold: everywhere, on one screen, or in one widget."""
 
 
@@ -84,6 +99,34 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
         Key("n", "answer('no')", "Refuse"),
         Key("enter", "unfold", "Unfold"),
         Key("c", "copy", "Copy"),
+    ),
+    "models": (
+        Key("slash", "filter", "Filter"),
+        Key("l", "load", "Load"),
+        Key("p", "pull", "Pull"),
+        Key("v", "verify", "Verify"),
+        Key("x,delete", "remove", "Remove"),
+        Key("i", "bring", "Import"),
+        Key("c", "convert", "Convert"),
+        Key("space", "pause", "Pause"),
+        Key("plus,equals_sign", "context(1)", "More context", is_shown=False),
+        Key("minus", "context(-1)", "Less context", is_shown=False),
+        Key("r,f5", "look", "Look again", is_shown=False),
+        Key("escape", "back", "Back", is_shown=False),
+    ),
+    "dialog": (
+        Key("escape", "leave", "Cancel"),
+        Key("down", "app.focus_next", "Next", is_shown=False),
+        Key("up", "app.focus_previous", "Previous", is_shown=False),
+    ),
+    "choice": (
+        Key("left", "step(-1)", "Word before", is_shown=False),
+        Key("right", "step(1)", "Next word", is_shown=False),
+    ),
+    "tick": (Key("space", "turn", "Set or take back", is_shown=False),),
+    "path": (
+        Key("tab", "complete", "Complete", is_shown=False),
+        Key("down", "down", "Into the list", is_shown=False),
     ),
 }
 
