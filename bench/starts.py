@@ -37,12 +37,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="demo", help="what `show` is asked for; demo")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--models", type=Path, help="a folder with GGUFs for `ls` to list; none")
     parser.add_argument("--other", type=Path, help="another copy of the sources")
     given = parser.parse_args()
     copies = [ROOT, *([given.other.absolute()] if given.other else [])]
     commands = [line.replace("MODEL", given.model) for line in COMMANDS]
     took: dict[tuple[str, Path], list[tuple[float, float]]] = {(line, copy): [] for line in commands for copy in copies}
     with TemporaryDirectory() as home:
+        if given.models:
+            Path(home, "models").symlink_to(given.models.absolute())
         for line, copy in took:
             measured(copy, line.split(), Path(home))
         for _ in range(given.rounds):
