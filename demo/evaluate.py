@@ -54,11 +54,12 @@ FORECAST = Tool(
 
 _BUILTIN = builtin(Path())
 OFFERED: dict[str, tuple[Tool, ...]] = {
+    "learnt": tuple(tool for tool in _BUILTIN if tool.name in LEARNT),
     "harmless": harmless(_BUILTIN),
     "all": _BUILTIN,
     "mcp": (*_BUILTIN, FORECAST),
 }
-"""Tools to declare in every question: what `--tools` offers, all that are built in, and those with a server's."""
+"""Tools to declare in every question: the four of training, what `--tools` offers, all, and all with a server's."""
 
 _BYTE = re.compile("<0x[0-9A-F]{2}>")
 

@@ -1,9 +1,13 @@
 """The evaluation: replies taken apart by their special tokens, and counted."""
 
+import re
+
+import pytest
+
 from demo import conversations, encoding, evaluate
 from demo.vocabulary import SPECIAL, special_id
 from g4local.core.messages import ToolCall
-from g4local.core.prompt import Segment
+from g4local.core.prompt import Segment, joined
 
 
 def ids(*pieces: str) -> list[int]:
@@ -66,6 +70,21 @@ def test_a_model_that_says_nothing_is_always_wrong():
     score = evaluate.evaluate(lambda prompt, _: ids("<turn|>"), text, 20, 7)
     assert score.right["right answer"] == score.right["exact tool call"] == score.right["uses the result"] == 0
     assert len(score.wrong) >= 20
+
+
+@pytest.mark.parametrize("offer", evaluate.OFFERED)
+def test_what_is_offered_is_declared_in_every_prompt_and_none_is_asked_for_that_is_missing(offer: str):
+    prompts: list[str] = []
+
+    def speak(prompt: list[Segment], seed: int) -> list[int]:
+        prompts.append(joined(prompt))
+        return ids("<turn|>")
+
+    tools = evaluate.OFFERED[offer]
+    score = evaluate.evaluate(speak, text, 20, 7, tools)
+    assert score.asked["right answer"] == score.asked["exact tool call"] == 20 and len(prompts) == 60
+    named = [re.findall(r"<\|tool>declaration:(\w+)", prompt) for prompt in prompts]
+    assert all(names == [tool.name for tool in tools] for names in named)
 
 
 def key(prompt: list[Segment]) -> str:
