@@ -1,7 +1,7 @@
 """How long commands take that need no model: `python -m bench.starts`.
 
 Each is started in turn with the others, so that what else the machine does meets all alike. With `--other FOLDER` the
-same commands of another copy of the sources are started in between, and the ratio is this copy's to that one's.
+same commands of another copy of the sources are started in between; the ratio is this copy's processor time to its.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main() -> None:
     print(f"{'':16}" + "".join(f"{head:>12}" for head in heads) + ("       ratio" if given.other else ""))
     for line in commands:
         times = [median(each[which] for each in took[line, copy]) for copy in copies for which in (0, 1)]
-        ratio = f"{times[0] / times[2]:12.2f}" if given.other else ""
+        ratio = f"{times[1] / times[3]:12.2f}" if given.other else ""
         print(f"{line:16}" + "".join(f"{1000 * seconds:12.0f}" for seconds in times) + ratio)
 
 
