@@ -150,10 +150,14 @@ def fork(
 ) -> None:
     """Begin a session as another one does; what both share is kept once."""
     from g4local.store import upkeep
+    from g4local.tools import permissions
 
+    rules = paths(environ).permissions
+    permissions.read(rules)  # when it can't be, that is told before there is a fork
     with opened() as store:
         session = store.find(name)
         fork = upkeep.fork(store, session, None if at is None else _message(store, session, at))
+    permissions.hand_on(rules, session.id, fork)
     if as_json:
         output.json_line({"schema": "g4local.sessions.fork/1", "session": fork, "forked_from": session.id})
     else:

@@ -84,6 +84,13 @@ def forget(file: Path, sessions: Iterable[str]) -> None:
         _change(file, lambda rules: [rules.sessions.pop(each, None) for each in gone])
 
 
+def hand_on(file: Path, session: str, fork: str) -> None:
+    """Let the rules of a session that keep tools from running hold in its fork; what it allows is for itself alone."""
+    kept: _Rules = {tool: rule for tool, rule in read(file).sessions.get(session, {}).items() if rule != "allow"}
+    if kept:
+        _change(file, lambda rules: rules.sessions.update({fork: kept}))
+
+
 def _change(file: Path, change: Callable[[Rules], object]) -> None:
     try:
         with alone(file):

@@ -127,7 +127,9 @@ def test_a_rule_is_set_and_told(g4local: Run, tmp_path: Path) -> None:
     assert g4local("tools", "set", "clock", "perhaps").returncode == 2
 
 
-def test_where_nobody_can_be_asked_a_tool_runs_by_a_rule_only(g4local: Run, tmp_path: Path) -> None:
+def test_where_nobody_can_be_asked_a_tool_runs_by_a_rule_only(
+    g4local: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
     question = ("run", "demo", "What is 48 times 17?", "--tool", "calculate", "--seed", "1", "--json")
 
     def said(*flags: str) -> dict[str, Any]:
@@ -146,6 +148,9 @@ def test_where_nobody_can_be_asked_a_tool_runs_by_a_rule_only(g4local: Run, tmp_
     gone_on_with = said("--folder", str(tmp_path), "--session", session, "--no-save", "--yes")
     assert not any(call["ok"] for call in gone_on_with["tool_calls"])
     assert "is denied in" in gone_on_with["warnings"][0]
+    fork = g4local("sessions", "fork", session).stdout.strip()
+    rules = permissions.read(Path(environment["G4LOCAL_HOME"]) / "permissions.json")
+    assert rules.sessions[fork] == {"calculate": "deny"}
 
 
 def test_a_rule_is_for_one_place_that_there_is(g4local: Run, tmp_path: Path) -> None:

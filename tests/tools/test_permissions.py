@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from g4local.core.errors import G4Error, UsageError
-from g4local.tools.permissions import Rules, forget, read, remember
+from g4local.tools.permissions import Rules, forget, hand_on, read, remember
 
 
 def test_without_a_rule_the_person_is_asked(tmp_path: Path) -> None:
@@ -55,6 +55,18 @@ def test_rules_are_kept_for_people_to_read(tmp_path: Path) -> None:
     forget(file, ["s1", "s2"])
     assert read(file).sessions == {}
     assert read(file).tools == {"run_shell": "deny"}
+
+
+def test_a_fork_may_do_no_more_than_its_session(tmp_path: Path) -> None:
+    file = tmp_path / "permissions.json"
+    hand_on(file, "s1", "s2")
+    assert not file.exists()
+    for tool, rule in (("clock", "deny"), ("calculate", "ask"), ("read_file", "allow")):
+        remember(file, tool, rule, session="s1")  # type: ignore[arg-type]
+    hand_on(file, "s1", "s2")
+    hand_on(file, "s3", "s4")
+    assert read(file).sessions["s2"] == {"clock": "deny", "calculate": "ask"}
+    assert read(file).sessions.keys() == {"s1", "s2"}
 
 
 def test_a_folder_with_any_name_is_kept(tmp_path: Path) -> None:
