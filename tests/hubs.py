@@ -102,11 +102,11 @@ def hub(server: Hub) -> Hub:
 
 @pytest.fixture
 def here(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The hub, to which this process's own huggingface_hub is led; nothing waits long."""
+    """The hub, to which this process's own huggingface_hub is led; nothing waits long but for what must end."""
     import huggingface_hub
     from huggingface_hub import constants
 
-    from g4local.hub import patience
+    from g4local.hub import downloading, patience
 
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -121,6 +121,7 @@ def here(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setattr(patience, "WAITS", (0.01,) * 5)
+    monkeypatch.setattr(downloading, "_LAST_SECONDS", 60.0)
     huggingface_hub.close_session()
     yield hub
     huggingface_hub.close_session()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
+from time import monotonic
 
 from g4local.core.files import expect_room
 from g4local.core.progress import Progress, Report
@@ -14,6 +15,8 @@ _AT_ONCE = 4
 """Files that come at the same time."""
 _SECONDS = 0.1
 """Between two reports."""
+_LAST_SECONDS = 1.0
+"""That is waited at most for connections to end."""
 
 
 def download(wanted: Sequence[Wanted], report: Report, cancel: Event) -> None:
@@ -23,6 +26,8 @@ def download(wanted: Sequence[Wanted], report: Report, cancel: Event) -> None:
     """
     missing = [each for each in wanted if not each.is_here]
     _expect_room(missing)
+    if missing and cancel.is_set():
+        raise stopped()
     total = sum(each.file.nbytes for each in missing)
     stop = Event()
     queue: SimpleQueue[Wanted] = SimpleQueue()
@@ -38,6 +43,7 @@ def download(wanted: Sequence[Wanted], report: Report, cancel: Event) -> None:
             report(Progress("download", sum(worker.nbytes for worker in workers), total, "bytes"))
     finally:
         stop.set()
+        _wait_for(workers)
     for worker in workers:
         if worker.failure:
             raise worker.failure
@@ -55,6 +61,13 @@ def _expect_room(wanted: Sequence[Wanted]) -> None:
     if wanted:
         hint = "Make room, take a smaller quant, or set G4LOCAL_HOME to a folder on another disk."
         expect_room(wanted[0].target.parent, remaining(wanted), "are still to come", hint)
+
+
+def _wait_for(workers: Sequence["_Worker"]) -> None:
+    """Let workers that were asked to stop put down what they have; one whose connection stalls is left to itself."""
+    limit = monotonic() + _LAST_SECONDS
+    for worker in workers:
+        worker.join(max(limit - monotonic(), 0))
 
 
 class _Worker(Thread):

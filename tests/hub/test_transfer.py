@@ -9,6 +9,7 @@ import pytest
 from huggingface_hub import constants
 
 from g4local.core.errors import Cancelled, G4Error, NetworkError, UsageError
+from g4local.core.locks import is_locked
 from g4local.core.progress import silent
 from g4local.hub import cache, transfer
 from g4local.hub.downloading import download
@@ -197,6 +198,17 @@ def test_a_stop_keeps_what_came(here: Hub, wanted: Wanted) -> None:
     here.rate(0)
     fetch(wanted, ignore, Event())
     assert here.sent() == NBYTES - kept
+
+
+def test_nobody_writes_any_more_when_a_download_was_stopped(here: Hub, wanted: Wanted) -> None:
+    here.rate(500_000)
+    stop = Event()
+    with pytest.raises(Cancelled):
+        download([wanted], lambda progress: stop.set() if progress.done else None, stop)
+    assert wanted.part.exists() and not is_locked(wanted.part)
+    with pytest.raises(Cancelled):
+        download([wanted], silent, stop)
+    assert not is_locked(wanted.part)
 
 
 def test_a_disk_that_takes_no_more_is_told_and_what_came_is_kept(here: Hub, wanted: Wanted) -> None:
