@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from threading import Event as Wish
 
 import pytest
@@ -77,6 +78,19 @@ def test_markup_of_a_hostile_server_is_text_in_the_prompt() -> None:
     harmless, _ = special("harmless")
     assert MARKUP in prompt
     assert hostile == harmless
+
+
+def test_a_server_that_died_serves_the_next_call_of_the_turn(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "tests.hostile_server", "dies once", str(tmp_path / "died"))
+    warnings: list[str] = []
+    with connected([Program("evil", command, ENVIRONMENT)], Wish(), warnings.append) as tools:
+        call = "<|tool_call>call:evil__echo{}<tool_call|>"
+        talk, engine = conversation(call, call, "Done.", tools=tools)
+        events = said(talk, "Say it.")
+    assert text_of(events) == "Done." and [ok for _, ok in results(events)] == [False, True]
+    assert results(events)[1][0] == "[the server had ended and was started again]\nharmless"
+    assert warnings == ["The MCP server evil had ended and was started again."]
+    assert "[the server had ended and was started again]" in engine.prompts[2]
 
 
 def test_a_tool_that_dies_in_a_call_ends_no_turn() -> None:

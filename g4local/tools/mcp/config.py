@@ -18,6 +18,10 @@ from g4local.tools.mcp import placeholders
 
 _NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{0,31}[A-Za-z0-9-]")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_STRING = r'("(?:\\.|[^"\\])*+"?)'
+"""One that is not closed goes on to the end, so that it is read once only."""
+_COMMENT = re.compile(_STRING + r"|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_LAST_COMMA = re.compile(_STRING + r"|,(?=\s*[\]}])", re.DOTALL)
 _EXAMPLE = '{"mcpServers": {"notes": {"url": "http://127.0.0.1:8000/mcp"}}}'
 _TYPES = {
     "stdio": "command", "http": "url", "streamable-http": "url", "streamableHttp": "url", "streamable_http": "url",
@@ -71,7 +75,7 @@ def named(file: Path, wanted: Sequence[str], environ: Mapping[str, str]) -> tupl
 
 def _entries(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = json.loads(_plain(file.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -80,6 +84,13 @@ def _entries(file: Path) -> dict[str, Any]:
     if not groups or not all(isinstance(group, dict) for group in groups):
         raise UsageError(f"{file} has no mcpServers.", f"It looks like {_EXAMPLE}.")
     return {name: entry for group in groups for name, entry in group.items()}
+
+
+def _plain(text: str) -> str:
+    """JSON without the comments and the commas before a bracket that VS Code allows."""
+    for what in (_COMMENT, _LAST_COMMA):
+        text = what.sub(lambda found: found[1] or "", text)
+    return text
 
 
 def _is_disabled(entry: Any) -> bool:

@@ -44,6 +44,32 @@ def test_the_files_of_other_programs_are_understood(tmp_path: Path, key: str, ki
     assert named(file, ["web", "here"], {}) == (Address("web", "https://example.org/mcp"), Program("here", ("x",)))
 
 
+def test_comments_and_last_commas_are_passed_over_and_strings_stay_as_they_are(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        """{ // VS Code lets people write
+        "servers": { /* what
+                        they like */
+            "web": {"url": "https://example.org//mcp", "headers": {"A": "/* ,} */, ]", "B": "\\"//"},}, // here
+            "here": {"command": "x", "args": ["a,]", "b", /**/ ], },
+        },
+        }""",
+    )
+    assert named(file, ["web", "here"], {}) == (
+        Address("web", "https://example.org//mcp", {"A": "/* ,} */, ]", "B": '"//'}),
+        Program("here", ("x", "a,]", "b")),
+    )
+    for content in (
+        '{"a": "' + '\\"' * 100_000,
+        "/* " * 100_000,
+        '{"servers": {} /*',
+        '{"servers": {"x": ,}}',
+        '{"servers": {"x": "//}',
+    ):
+        with pytest.raises(UsageError, match="can't be read"):
+            names(written(tmp_path, content))
+
+
 def test_both_keys_may_be_there_and_what_is_disabled_is_not(tmp_path: Path) -> None:
     servers = {"a": {"command": "a"}, "off": {"command": "x", "disabled": True}}
     file = written(tmp_path, {"servers": servers, "mcpServers": {"b": {"command": "b"}}})
