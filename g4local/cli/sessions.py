@@ -1,5 +1,6 @@
 """`g4local sessions`: the conversations that were kept."""
 
+import sys
 from collections.abc import Callable
 from os import environ
 from pathlib import Path
@@ -109,7 +110,9 @@ def show(
         ]
         output.table(["END", "", "WHO", "TEXT"], rows, ("TEXT",))
     else:
-        output.answer(transcript.markdown(found, number))
+        from g4local.cli.wrapping import wrapped
+
+        output.answer(wrapped(transcript.markdown(found, number), output.columns(sys.stdout)))
 
 
 @sessions.command()

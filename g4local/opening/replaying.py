@@ -142,9 +142,11 @@ def _replay(session: str, turn: Turn, before: Sequence[Message], said: Sequence[
         request = Request(settings["model"], quant=settings["quant"], ctx=settings["ctx"], kv_type=kv_type, save=False)
         local = {tool.name for tool in available(request.folder)[0]}
         request = replace(request, mcp=list(settings["mcp"]), tool=[name for name in names if name in local])
+        was_stopped = result["reason"] == "cancelled"
+        if was_stopped:  # it would have gone on
+            options = replace(options, max_tokens=max(1, result["usage"]["completion"]))
     except (KeyError, TypeError) as error:
         raise UsageError("How this turn was asked is not known.", "Name another answer with --at.") from error
-    was_stopped = result.get("reason") == "cancelled"
     return Replay(session, request, settings["file"], options, names, before, said, was_stopped)
 
 
