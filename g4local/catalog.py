@@ -15,6 +15,8 @@ Kind = Literal["model", "mmproj", "drafter"]
 _HOSTS = ("hf.co", "huggingface.co")
 _WEB_PATH = re.compile(r"([^/]+/[^/]+)/(?:blob|resolve|tree)/([^/]+)(?:/(.+))?")
 """What follows the host in an address that was copied from a browser."""
+_OLLAMA = re.compile(r"gemma-?4:(e2b|e4b|12b|26b|31b)(?:-a4b)?(?:-it)?(?:-(\w+))?", re.ASCII | re.IGNORECASE)
+"""What another program calls these models: `gemma4:26b`, `gemma4:e2b-it-q8_0`."""
 _OWN_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
@@ -99,12 +101,19 @@ def known(name: str) -> Known | None:
     return next((each for key, each in catalog().items() if short in (key, key.partition("-")[0])), None)
 
 
+def is_size(text: str) -> bool:
+    """Whether a name means a size of the family, with a quant or without."""
+    return known(text.partition(":")[0]) is not None or _OLLAMA.fullmatch(text) is not None
+
+
 def reference(text: str) -> Reference:
     """What `NAME`, `NAME:QUANT`, `OWNER/REPO`, `OWNER/REPO:QUANT`, `OWNER/REPO:FILE` or an address of the hub means.
 
-    `hf.co/` may stand before a repository, `@REVISION` behind it. ModelNotFound for a name that is none, UsageError
-    for a repository that can't be one.
+    `hf.co/` may stand before a repository, `@REVISION` behind it; `gemma4:SIZE` is a size. ModelNotFound for a name
+    that is none, UsageError for a repository that can't be one.
     """
+    if other := _OLLAMA.fullmatch(text):
+        return _named(other[1], other[2])
     scheme, _, rest = text.rpartition("://")
     host, slash, path = rest.partition("/")
     if slash and host.lower().removeprefix("www.") in _HOSTS:
@@ -113,7 +122,24 @@ def reference(text: str) -> Reference:
         rest = path
     elif scheme:
         raise UsageError(f"{text} is no address of the hub.", f"Hosts: {', '.join(_HOSTS)}; others by HF_ENDPOINT.")
-    name, _, what = rest.partition(":")
+    return _short(rest)
+
+
+def is_called(quant: str, asked: str | None) -> bool:
+    """Whether a quant, in capitals, is the one that was asked for: QAT-Q4_0 is also called `qat` and `q4_0`."""
+    return asked is None or asked.upper() in (quant, *quant.split("-"))
+
+
+def names() -> Iterable[str]:
+    """What can be pulled by name, for the shell to offer."""
+    for key, size in catalog().items():
+        yield from dict.fromkeys((key.partition("-")[0], key))
+        yield from (f"{key}:{entry.quant.lower()}" for entry in size.models)
+
+
+def _short(text: str) -> Reference:
+    """What a reference without a host means."""
+    name, _, what = text.partition(":")
     name, _, revision = name.partition("@")
     if "/" not in name:
         size = _named(name, what or None)
@@ -127,18 +153,6 @@ def reference(text: str) -> Reference:
     if what.lower().endswith(".gguf"):
         return Reference(repo=name, revision=revision or None, file=what)
     return Reference(repo=name, revision=revision or None, quant=what or None)
-
-
-def is_called(quant: str, asked: str | None) -> bool:
-    """Whether a quant, in capitals, is the one that was asked for: QAT-Q4_0 is also called `qat` and `q4_0`."""
-    return asked is None or asked.upper() in (quant, *quant.split("-"))
-
-
-def names() -> Iterable[str]:
-    """What can be pulled by name, for the shell to offer."""
-    for key, size in catalog().items():
-        yield key
-        yield from (f"{key}:{entry.quant.lower()}" for entry in size.models)
 
 
 def _named(name: str, quant: str | None) -> Reference:

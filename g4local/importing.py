@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from g4local import copying, hashing, library, receipts, releases, sidecars
+from g4local import copying, hashing, library, pins, receipts, releases, sidecars
 from g4local.catalog import Kind
 from g4local.copying import Copy
 from g4local.core import split, stamps
@@ -88,6 +88,8 @@ def bring(files: Sequence[Path], wish: Wish, paths: Paths, report: Report, cance
     if cancel.is_set():
         raise hashing.stopped()
     pairs = [place.pairs for place in places]
+    for _, target in (pair for each in pairs for pair in each):
+        pins.forget_packed(target)
     _come([(file.resolve(), target) for each in pairs for file, target in each], wish.way, paths, report, cancel)
     there = list(sidecars.readable(sidecars.candidates(models, "model")))
     known = stamps.known([place.targets[0] for place in places], paths.cache / hashing.MEMO)

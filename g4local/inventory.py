@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _MEMO = "quants.json"
 """The file in the cache folder that remembers the quants of GGUFs."""
 
-UNREADABLE = "unreadable"
-"""The quant of a model whose file can't be read."""
+UNREADABLE, AWAY = "unreadable", "not there now"
+"""The quant of a model whose file can't be read, and of a link whose file is gone, or on a disk that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,11 @@ def listed(paths: Paths) -> list[Local]:
     found = [local(model, known.get(model.path)) for model in models]
     readable = (each for each in found if each.model.kind == "gguf" and each.quant != UNREADABLE)
     stamps.remember({each.model.path: each.quant for each in readable}, memo)
-    return found
+    return [*found, *map(_away, library.away(paths))]
+
+
+def _away(link: Path) -> Local:
+    return Local(Model(link.stem, link, "gguf"), AWAY, 0, link.lstat().st_mtime)
 
 
 def local(model: Model, quant: str | None = None) -> Local:

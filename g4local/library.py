@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -78,13 +79,37 @@ def find(name: str, paths: Paths) -> Model:
             return model
     if pulled := naming.pulled(name, paths.models):
         return Model(pulled.stem, pulled, "gguf")
-    known = ", ".join(model.name for model in listed(paths))
+    _expect_no_link(name, paths)
+    known = [model.name for model in listed(paths)]
     shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
-    can_be_pulled = f" `g4local pull {shown}` gets it." if catalog.known(name.partition(":")[0]) else ""
+    can_be_pulled = f" `g4local pull {shown}` gets it." if catalog.is_size(name) else ""
     raise ModelNotFound(
         f"There is no model {shown!r} here.",
-        f"Give a GGUF, a checkpoint folder, or one of: {known}.{can_be_pulled}",
+        f"{_meant(name, known)}Give a GGUF, a checkpoint folder, or one of: {', '.join(known)}.{can_be_pulled}",
     )
+
+
+def away(paths: Paths) -> list[Path]:
+    """Links in the models folder to files that are gone, or on a disk that is not there now."""
+    return [path for path in sorted(paths.models.glob("*.gguf")) if path.is_symlink() and not path.exists()]
+
+
+def _expect_no_link(name: str, paths: Paths) -> None:
+    """ModelNotFound for a name that a link has whose file is not there now."""
+    for path in away(paths):
+        if name in (path.stem, path.name):
+            raise ModelNotFound(
+                f"{path.stem} is a link to {path.readlink()}, which is not there now.",
+                f"Bring it back, such as by plugging its disk in; `g4local rm {path.stem}` removes the link.",
+            )
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """A question whether a name near to it is meant."""
+    stem = name.removesuffix(".gguf")
+    near = [each for each in known if each == stem or each.endswith(f"-{stem}")]
+    near = near or get_close_matches(stem, known, n=1, cutoff=0.7)
+    return f"Did you mean {near[0]}? " if near and len(name) <= _LONGEST_NAME else ""
 
 
 def listed(paths: Paths) -> list[Model]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from g4local import copying, hashing, library, manifest, receipts, sidecars
+from g4local import copying, hashing, library, manifest, pins, receipts, sidecars
 from g4local.copying import Copy
-from g4local.core import stamps
+from g4local.core import split, stamps
 from g4local.core.errors import G4Error, UnusableFile, UsageError, reason
 from g4local.core.progress import Report
 from g4local.manifest import Entry, Manifest, PackedKind
+from g4local.pins import Pin
 from g4local.settings import Paths
 from g4local.sidecars import Part
 
@@ -97,6 +98,7 @@ def unpack(folder: Path, paths: Paths, report: Report, cancel: Event) -> list[Un
                     "Copy the pack again, or make it again; nothing of it came here.",
                 )
     stamps.remember(digests, paths.cache / hashing.MEMO)
+    pins.remember(models, (_pin(entry) for entry in found.files if entry.kind != "receipt"))
     return [Unpacked(entry, models / entry.name, entry in here) for entry in found.files]
 
 
@@ -147,11 +149,29 @@ def _expect_models(folder: Path, found: Manifest) -> None:
 
     kinds = {entry.name: entry.kind for entry in found.files}
     for name, kind in kinds.items():
-        if kind == "receipt" or shards.is_later(Path(name)):
+        if shards.is_later(Path(name)):
+            continue
+        if kind == "receipt":
+            _expect_receipt(folder / name, found)
             continue
         part = sidecars.read(folder / name)
         if part.kind != kind or any(kinds.get(file.name) != kind for file in part.files):
             raise UnusableFile(f"{folder / name} is not what the pack's manifest says.", "Make the pack again.")
+
+
+def _expect_receipt(path: Path, found: Manifest) -> None:
+    """UnusableFile for a receipt that is none, or none of a model in the pack."""
+    for entry in found.files:
+        if entry.kind == "model" and receipts.place(path.with_name(entry.name)) == path:
+            receipt = receipts.kept(path.with_name(entry.name))
+            if receipt and (split.part(entry.name) or receipt.model_sha256 == entry.sha256):
+                return
+    raise UnusableFile(f"{path} is no receipt of the model in the pack.", "Make the pack again.")
+
+
+def _pin(entry: Entry) -> Pin:
+    assert entry.kind != "receipt"
+    return Pin(entry.name, "", "", "", entry.bytes, entry.sha256, kind=entry.kind)
 
 
 def _is_here(target: Path, entry: Entry, paths: Paths, report: Report, cancel: Event) -> bool:

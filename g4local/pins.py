@@ -5,7 +5,8 @@ imported and is known to be a file of the hub is remembered, too, and what was m
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class Pin:
     name: str
     """Its file here, in the models folder."""
     repo: str
+    """Empty for what came in a pack."""
     path: str
     """Empty for what was made of a checkpoint."""
     commit: str
@@ -90,11 +92,17 @@ def remember(models: Path, pins: Iterable[Pin]) -> None:
         return
     try:
         with alone(models / _FILE):
-            merged = {**read(models), **fresh}
-            content = {"schema": "g4local.pulled/1", "files": [asdict(merged[key]) for key in sorted(merged)]}
-            write_whole(models / _FILE, json.dumps(content, indent=1) + "\n")
+            _write(models, {**read(models), **fresh})
     except OSError as error:
         raise G4Error(f"{models / _FILE} can't be written: {error.strerror}.", "Check your rights there.") from error
+
+
+def forget_packed(path: Path) -> None:
+    """Forget what a file was in a pack: it is gone from the models folder, or another one has its name."""
+    kept = {key: pin for key, pin in read(path.parent).items() if pin.repo or pin.name != path.name}
+    if len(kept) != len(read(path.parent)):
+        with suppress(OSError), alone(path.parent / _FILE):
+            _write(path.parent, kept)
 
 
 def here(models: Path, pin: Pin) -> bool:
@@ -110,9 +118,14 @@ def name_in(models: Path, path: Path) -> str | None:
 
 
 def of(path: Path) -> Pin | None:
-    """What is remembered of a file in the models folder, as long as it has that size; None for one that is unknown."""
-    found = (pin for pin in read(path.parent).values() if pin.name == path.name)
+    """Where a file in the models folder came from, as long as it has that size; None for one of which nobody knows."""
+    found = (pin for pin in read(path.parent).values() if pin.name == path.name and pin.repo)
     return next((pin for pin in found if here(path.parent, pin)), None)
+
+
+def _write(models: Path, pins: Mapping[str, Pin]) -> None:
+    content = {"schema": "g4local.pulled/1", "files": [asdict(pins[key]) for key in sorted(pins)]}
+    write_whole(models / _FILE, json.dumps(content, indent=1) + "\n")
 
 
 def _pin(entry: object) -> Pin | None:

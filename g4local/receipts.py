@@ -52,6 +52,12 @@ class Receipt:
     """The files of the text as they were given."""
 
     @property
+    def model_sha256(self) -> str:
+        """Of the file that was compared; of several, of their hashes."""
+        model = self.content["model"]
+        return str(model.get("sha256", "")) if isinstance(model, dict) else ""
+
+    @property
     def line(self) -> str:
         """The result in one line."""
         return ", ".join(f"{name} {told}" for name, told in self._figures.items())

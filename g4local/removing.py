@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from g4local import hashing, library, naming, receipts, sidecars
+from g4local import hashing, library, naming, pins, receipts, sidecars
 from g4local.backend.state import owners, snapshots
 from g4local.catalog import Kind
 from g4local.core import split, stamps
@@ -92,11 +92,6 @@ def unused(paths: Paths, report: Report, cancel: Event) -> list[Leaving]:
     ]
 
 
-def nowhere(paths: Paths) -> list[Path]:
-    """Links in the models folder to files that are gone, or on a disk that is not there now."""
-    return [path for path in sorted(paths.models.glob("*.gguf")) if path.is_symlink() and not path.exists()]
-
-
 def remove(leaving: Leaving) -> bool:
     """Remove it; False for what somebody writes after all. G4Error when that can't be."""
     path = leaving.path
@@ -108,6 +103,7 @@ def remove(leaving: Leaving) -> bool:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+            pins.forget_packed(path)
     except OSError as error:
         raise G4Error(f"{path} can't be removed: {reason(error)}.", "Check your rights there.") from error
     return True

@@ -13,15 +13,21 @@ from g4local.core.progress import Report
 from g4local.pins import Pin
 from g4local.settings import Paths
 
-Source = Literal["pull", "receipt", "earlier"]
-"""Where a hash is known from: the file came so from the hub, a receipt names it, or the file was hashed before."""
+Source = Literal["pull", "pack", "receipt", "earlier"]
+"""Where a hash is known from: the file came so from the hub or in a pack, a receipt names it, or it was hashed then."""
 
 _WHERE: dict[Source, str] = {
     "pull": "with which it came",
+    "pack": "with which it was packed",
     "receipt": "as its receipt says",
     "earlier": "as it had before, with the same size and time: the disk may be failing",
 }
-_FOUND: dict[Source, str] = {"pull": "as it came", "receipt": "as in its receipt", "earlier": "as before"}
+_FOUND: dict[Source, str] = {
+    "pull": "as it came",
+    "pack": "as it was packed",
+    "receipt": "as in its receipt",
+    "earlier": "as before",
+}
 _SHA256_DIGITS = 64
 _SHOWN = 16
 """Digits of a hash in a sentence."""
@@ -52,7 +58,7 @@ class Verdict:
         """In a few words: that it differs, or what it is the same as."""
         if self.problems:
             return "differs"
-        return ", ".join(_FOUND[source] for source in self.against) or "kept for the next time"
+        return ", ".join(_FOUND[source] for source in self.against) or "first look: nothing to compare with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +110,16 @@ def _known(file: Path, paths: Paths) -> _Known:
     remembered = stamps.known([file], paths.cache / hashing.MEMO)
     digests: dict[Source, str] = {"earlier": remembered[file]} if remembered else {}
     name = pins.name_in(paths.models, file)
-    pin = next((each for each in pins.read(paths.models).values() if each.name == name), None)
+    came = [each for each in pins.read(paths.models).values() if each.name == name]
+    pin = next((each for each in came if each.repo), None)
     if pin and len(pin.digest) == _SHA256_DIGITS:
         digests["pull"] = pin.digest
+    packed = next((each for each in came if not each.repo), None)
+    if packed:
+        digests["pack"] = packed.digest
     receipt = receipts.kept(file)
-    model = receipt.content["model"] if receipt else None
-    if isinstance(model, dict) and isinstance(model.get("sha256"), str) and len(_parts(file)) == 1:
-        digests["receipt"] = str(model["sha256"])
+    if receipt and receipt.model_sha256 and len(_parts(file)) == 1:
+        digests["receipt"] = receipt.model_sha256
     return _Known(pin, digests)
 
 
@@ -122,7 +131,7 @@ def _parts(file: Path) -> Sequence[Path]:
 
 def _verdict(file: Path, digest: str, known: _Known | None) -> Verdict:
     if known is None:
-        what = "is a link to a file that is not there" if file.is_symlink() else "is no file"
+        what = "is no file" if file.exists() else f"is a link to {file.readlink()}, which is not there"
         return Verdict(file, 0, "", (), (what,), ())
     nbytes = file.stat().st_size
     problems = [

@@ -19,6 +19,10 @@ from g4local.core.errors import G4Error, ModelNotFound, UsageError
         ("26B-A4B:q8_0", "26b-a4b", "q8_0"),
         ("gemma-4-26b-a4b-it", "26b-a4b", None),
         ("gemma-4-E4B:qat", "e4b", "qat"),
+        ("gemma4:e2b", "e2b", None),
+        ("Gemma4:26b", "26b-a4b", None),
+        ("gemma4:26b-a4b-it-q8_0", "26b-a4b", "q8_0"),
+        ("gemma4:31b-it-q4_K_M", "31b", "q4_K_M"),
     ],
 )
 def test_a_size_has_several_names(text: str, size: str, quant: str | None) -> None:
@@ -46,7 +50,23 @@ def test_a_repository_is_named_as_elsewhere(text: str, meant: Reference) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "nope", "/", "a/b/c", "https://example.org/a/b", "a/..\n", "e2b/", "ä/b", "e2b@v1", "26b@v1:q8_0"]
+    "text",
+    [
+        "",
+        ":",
+        "nope",
+        "/",
+        "a/b/c",
+        "https://example.org/a/b",
+        "a/..\n",
+        "e2b/",
+        "ä/b",
+        "e2b@v1",
+        "26b@v1:q8_0",
+        "gemma4",
+        "gemma4:7b",
+        "gemma4:",
+    ],
 )
 def test_what_means_nothing_is_told(text: str) -> None:
     with pytest.raises((ModelNotFound, UsageError)):
@@ -86,3 +106,4 @@ def test_the_catalog_holds_all_sizes_and_only_what_can_be_true() -> None:
 def test_what_the_shell_offers_can_be_pulled() -> None:
     for name in catalog.names():
         assert reference(name).known
+    assert {"26b", "26b-a4b", "e2b"} <= set(catalog.names())

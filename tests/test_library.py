@@ -12,7 +12,7 @@ import pytest
 from g4convert import gguf, writer
 from g4convert.plan import Plan
 from g4convert.recipes import RECIPES
-from g4local import library
+from g4local import inventory, library
 from g4local.core.errors import BadGguf, Cancelled, ModelNotFound, UsageError
 from g4local.core.progress import Progress, silent
 from g4local.settings import Paths, paths
@@ -83,6 +83,29 @@ def test_an_unknown_name_is_told_with_the_names_that_there_are(places: Paths) ->
         library.find("nothing", places)
     assert "nothing" in caught.value.message
     assert "demo" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("demo.gguf", "demo"), ("two-Q8_0", "two-two-Q8_0"), ("two-Q8_0.gguf", "two-two-Q8_0"), ("gemma-4-e2b-it-Q4", "")],
+)
+def test_a_name_near_to_one_that_is_here_is_asked_about(places: Paths, asked: str, meant: str) -> None:
+    places.models.mkdir(parents=True)
+    for name in ("two-two-Q8_0.gguf", "other.gguf"):
+        (places.models / name).touch()
+    with pytest.raises(ModelNotFound) as caught:
+        library.find(asked, places)
+    assert caught.value.hint.startswith(f"Did you mean {meant}? " if meant else "Give a GGUF")
+
+
+def test_a_link_whose_file_is_away_says_where_it_leads(places: Paths) -> None:
+    places.models.mkdir(parents=True)
+    (places.models / "unplugged.gguf").symlink_to("/nowhere/x.gguf")
+    for name in ("unplugged", "unplugged.gguf"):
+        with pytest.raises(ModelNotFound, match=r"a link to /nowhere/x\.gguf, which is not there now"):
+            library.find(name, places)
+    (found,) = [each for each in inventory.listed(places) if each.model.name != "demo"]
+    assert (found.model.name, found.quant, found.nbytes) == ("unplugged", "not there now", 0)
 
 
 def test_a_gguf_is_run_as_it_is(places: Paths, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from g4local.packing import Wish
 from g4local.settings import Paths, paths
 from tests.convert import rewriting
 from tests.families import Family
+from tests.test_receipts import receipt
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_model_in_several_files_travels_whole(places: Paths, family: Family, t
     first = rewriting.write(family.model, parts / "big-{:05}-of-00003.gguf", parts=3)
     pack(places, first, tmp_path / "stick")
     assert unpack(places, tmp_path / "stick") == ["model"] * 3
-    assert names(places.models) == names(parts)
+    assert [name for name in names(places.models) if "pulled" not in name] == names(parts)
     rewrite(tmp_path / "stick", lambda content: content["files"].pop())
     with pytest.raises(UnusableFile, match="not what the pack's manifest says"):
         unpack(paths({"G4LOCAL_HOME": str(tmp_path / "other")}), tmp_path / "stick")
@@ -315,3 +316,43 @@ def test_whatever_stands_in_a_manifest_it_is_read_or_refused(
     except UnusableFile:
         return
     assert found.files == (Entry("a.gguf", "model", 4, file["sha256"]),)
+
+
+@pytest.fixture
+def receipted(stick: Path, family: Family) -> Path:
+    """The pack's receipt, of its model."""
+    content = dict(receipt(stick / "a.gguf").content)
+    content["model"] = {
+        "name": "a.gguf",
+        "bytes": family.model.stat().st_size,
+        "sha256": sha256(family.model.read_bytes()).hexdigest(),
+    }
+    path = stick / "a.receipt.json"
+    path.write_text(json.dumps(content))
+    entry = {"name": path.name, "kind": "receipt"}
+    rewrite(stick, lambda content: content["files"].append({**entry, **listed(path)}))
+    return path
+
+
+def listed(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path.read_bytes()).hexdigest()}
+
+
+def test_a_receipt_travels_with_its_model(places: Paths, stick: Path, receipted: Path) -> None:
+    assert "receipt" in unpack(places, stick)
+
+
+@pytest.mark.parametrize("how", ["junk", "of another file", "of no model"])
+def test_a_receipt_that_is_none_keeps_all_of_it_out(places: Paths, stick: Path, receipted: Path, how: str) -> None:
+    if how == "of no model":
+        receipted = receipted.rename(stick / "b.receipt.json")
+    elif how == "junk":
+        receipted.write_bytes(b"\x7fELF")
+    else:
+        receipted.write_text(
+            receipted.read_text().replace(sha256((stick / "a.gguf").read_bytes()).hexdigest(), "0" * 64)
+        )
+    rewrite(stick, lambda content: content["files"][-1].update(name=receipted.name, **listed(receipted)))
+    with pytest.raises(UnusableFile, match="no receipt of the model"):
+        unpack(places, stick)
+    assert names(places.models) == []

@@ -90,7 +90,7 @@ def test_a_link_goes_and_what_it_leads_to_stays(places: Paths, family: Family, t
 def test_a_link_that_leads_nowhere_is_told_and_can_be_removed(places: Paths, tmp_path: Path) -> None:
     link = places.models / "unplugged.gguf"
     link.symlink_to(tmp_path / "stick" / "x.gguf")
-    assert removing.nowhere(places) == [link] and unused(places) == []
+    assert library.away(places) == [link] and unused(places) == []
     assert gone(removing.models(["unplugged"], places)) == ["unplugged.gguf"]
 
 

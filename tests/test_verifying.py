@@ -159,7 +159,10 @@ def test_what_can_not_be_read_differs(places: Paths, tmp_path: Path) -> None:
     (places.models / "folder.gguf").mkdir()
     found = verify(places)
     assert {name for name, each in found.items() if not each.is_whole} == {"cut.gguf", "gone.gguf"}
-    assert found["gone.gguf"].problems == ("is a link to a file that is not there",)
+    assert found["gone.gguf"].problems == (f"is a link to {tmp_path}/unplugged, which is not there",)
+    (places.models / "gone.gguf").unlink()
+    (places.models / "gone.gguf").symlink_to("/dev/zero")
+    assert verify(places)["gone.gguf"].problems == ("is no file",)
 
 
 def test_other_things_are_no_models(places: Paths, tmp_path: Path) -> None:

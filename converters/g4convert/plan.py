@@ -181,6 +181,10 @@ def remake(matched: Match, recipe: Recipe, model: Traits, given: Guidance) -> Pl
                 "Quantize the BF16 or F16 file, which has lost nothing yet.",
             )
         types.append(kind)
+    before = [TYPES[source.dtype] for _, source in ordered.pairs if source]
+    if types == before and any(kind.name not in FLOATS for kind in types):
+        (path,) = {source.path for _, source in ordered.pairs[:1] if source}
+        raise BadGguf(f"{path.name} is quantized already, as {recipe.name}.", "There is nothing to be done; copy it.")
     return _placed(ordered, recipe, types, given, rounds=False)
 
 

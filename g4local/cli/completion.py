@@ -16,6 +16,16 @@ def models(incomplete: str) -> list[str]:
     return [*named, *_beginning(incomplete, _paths(incomplete[: incomplete.rfind(os.sep) + 1]))]
 
 
+def removable(incomplete: str) -> list[str]:
+    """Names of what lies in the models folder, links that lead nowhere included."""
+    from g4local import library
+    from g4local.settings import paths
+
+    places = paths(environ)
+    names = (model.name for model in library.listed(places) if model.kind == "gguf")
+    return _beginning(incomplete, [*names, *(link.stem for link in library.away(places))])
+
+
 def models_and_sizes(incomplete: str) -> list[str]:
     """The family's sizes, which need no file, then what `models` offers."""
     from g4local.planner import SIZES

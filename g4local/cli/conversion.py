@@ -130,7 +130,7 @@ class Source:
 
 def carry_out(wanted: Conversion, source: Source) -> None:
     """Print the plan, or write the GGUF and print its path; a file of towers is told after it."""
-    from g4local import converting, library, receipts, texts
+    from g4local import converting, library, pins, receipts, texts
 
     for warning in source.warnings:
         output.warning(warning)
@@ -153,6 +153,7 @@ def carry_out(wanted: Conversion, source: Source) -> None:
     with output.Bar() as bar, interruptible(cancel):
         done = source.write(target, wanted.recipe, bar.report, cancel, choices)
         receipts.forget(done.path)
+        pins.forget_packed(done.path)
         try:
             receipt = _receipt(done.path, source.model, text, bar, cancel) if text else None
         except G4Error:

@@ -65,6 +65,10 @@ def _known_as(model: "Model") -> str | None:
 
 def _size(entry: dict[str, Json]) -> str:
     """How large a model is, and what of it: a checkpoint is smaller once it is quantized."""
+    from g4local.inventory import AWAY
+
+    if entry["quant"] == AWAY:
+        return "-"
     return f"{entry['size']} (checkpoint)" if entry["kind"] == "checkpoint" else str(entry["size"])
 
 

@@ -32,6 +32,10 @@ def quantize(
     from g4local import library
 
     found = library.find(model, paths(environ))
+    if found.kind == "checkpoint" and not (found.path / "config.json").is_file():
+        raise UsageError(
+            f"{model} is a folder without config.json, and so no checkpoint.", "Name a GGUF, or a name that `ls` shows."
+        )
     if found.kind == "checkpoint":
         raise UsageError(f"{model} is a checkpoint, not a GGUF.", f"g4local convert {found.path} quantizes it at once.")
     source = conversion.Source(

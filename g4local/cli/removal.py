@@ -28,7 +28,7 @@ def rm(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL", help="A name that `ls` shows, or a file there.", autocompletion=completion.models
+            metavar="MODEL", help="A name that `ls` shows, or a file there.", autocompletion=completion.removable
         ),
     ],
     yes: options.Yes = False,
@@ -53,14 +53,14 @@ def prune(yes: options.Yes = False, dry_run: options.DryRun = False, as_json: op
     converted and were not; such a download begins anew. Towers, drafters,
     receipts and snapshots go when their model is gone, conversions when their checkpoint is gone or has changed.
     """
-    from g4local import removing
+    from g4local import library, removing
 
     places, cancel = paths(environ), Event()
     with output.Bar() as bar, interruptible(cancel):
         going = removing.unused(places, bar.report, cancel)
     _carry_out(going, PRUNE_SCHEMA, yes=yes, dry_run=dry_run, as_json=as_json)
     if not as_json:
-        for link in removing.nowhere(places):
+        for link in library.away(places):
             told = f"{link} leads to a file that is not there now; `g4local rm {link.stem}` removes the link."
             output.note(output.in_one_line(told))
 
@@ -83,7 +83,8 @@ def _carry_out(going: Sequence["Leaving"], schema: str, *, yes: bool, dry_run: b
         removed: dict[str, Json] = {"removed": list[Json](map(_object, gone)), "dry_run": dry_run}
         output.json_line({"schema": schema, **removed, "bytes": sum(each.nbytes for each in gone)})
         return
-    output.note(_summary(going, gone, dry_run=dry_run))
+    if summary := _summary(going, gone, dry_run=dry_run):
+        output.note(summary)
 
 
 def _is_wanted(going: Sequence["Leaving"]) -> bool:
@@ -101,7 +102,9 @@ def _summary(going: Sequence["Leaving"], gone: Sequence["Leaving"], *, dry_run: 
         return "There is nothing that nothing uses."
     if not gone:
         return "Nothing was removed."
-    return f"{_total(gone)} would be free." if dry_run else f"{_total(gone)} are free now."
+    if not any(each.nbytes for each in gone):
+        return ""
+    return f"{_total(gone)} would be freed." if dry_run else f"{_total(gone)} freed."
 
 
 def _total(leaving: Sequence["Leaving"]) -> str:

@@ -160,6 +160,7 @@ def test_stats_go_to_stderr(g4local: Run) -> None:
         (("convert", str(DEMO), "--quant", "Q9"), 2),
         (("quantize", "nothing-here"), 3),
         (("quantize", str(DEMO)), 2),
+        (("quantize", str(DEMO.parent)), 2),
         (("prompt", "nothing-here"), 2),
         (("prompt", "-", "--ids"), 2),
     ],

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from g4local.cli import completion
+from g4local.settings import paths
 from g4local.store.store import Store
 from tests.conftest import ROOT
 
@@ -19,6 +21,8 @@ from tests.conftest import ROOT
         ("g4local chat folder/", {"folder/model.gguf"}),
         ("g4local chat mi", {"mine"}),
         ("g4local convert x --quant q4_", {"q4_k_m", "q4_0"}),
+        ("g4local pull 26", {"26b", "26b-a4b"}),
+        ("g4local rm mi", {"mine"}),
         ("g4local run demo --tool c", {"calculate", "clock"}),
     ],
 )
@@ -41,8 +45,18 @@ def test_tab_offers_names_and_paths(tmp_path: Path, typed: str, offered: set[str
     assert not any(word.endswith(".txt") for word in done.stdout.split())
 
 
+def test_rm_offers_only_what_it_can_remove(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    models = paths(os.environ).models
+    models.mkdir()
+    (models / "mine.gguf").touch()
+    (models / "unplugged.gguf").symlink_to("/nowhere/x.gguf")
+    assert completion.removable("") == ["mine", "unplugged"]
+
+
 @pytest.mark.parametrize(
-    "kind", ["models", "models_and_sizes", "pullable", "quants", "tools", "sessions", "mcp_servers"]
+    "kind", ["models", "removable", "models_and_sizes", "pullable", "quants", "tools", "sessions", "mcp_servers"]
 )
 def test_what_is_offered_is_found_without_anything_heavy(kind: str, own_home: Path) -> None:
     with Store(own_home / "sessions.db") as store, store.writing():
@@ -53,7 +67,9 @@ def test_what_is_offered_is_found_without_anything_heavy(kind: str, own_home: Pa
         f"print(len(offered) > 0, [name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.split(" ", 1)[1].strip() == "[]" and (kind == "mcp_servers" or done.stdout.startswith("True"))
+    assert done.stdout.split(" ", 1)[1].strip() == "[]" and (
+        kind in ("mcp_servers", "removable") or done.stdout.startswith("True")
+    )
 
 
 @pytest.mark.parametrize(

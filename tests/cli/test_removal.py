@@ -18,6 +18,7 @@ from tests.backend.prompts import words
 from tests.cli.conftest import PROGRAM, Run
 from tests.cli.terminals import Terminal
 from tests.cli.test_commands import told
+from tests.families import Family
 
 Asked = Callable[..., tuple[int, str]]
 
@@ -43,7 +44,7 @@ def test_where_nobody_can_be_asked_nothing_is_removed_unless_told(own: Run, stoc
     assert shown.stdout.count("would remove ") == 3 and len(list(stocked.iterdir())) == 3
     done = own("rm", "a", "--yes")
     assert done.returncode == 0 and done.stdout.count("removed ") == 3
-    assert done.stderr == "11.3 MB are free now.\n"
+    assert done.stderr == "11.3 MB freed.\n"
     assert list(stocked.iterdir()) == []
 
 
@@ -71,6 +72,13 @@ def test_a_script_gets_one_object(own: Run, stocked: Path) -> None:
         ("c.gguf", "drafter"),
     ]
     assert result["bytes"] == sum(each["bytes"] for each in result["removed"]) > 11_000_000
+
+
+def test_of_a_link_nothing_is_freed(own: Run, own_home: Path, family: Family) -> None:
+    assert own("import", str(family.model), "--no-sidecars").returncode == 0
+    done = own("rm", "a", "--yes")
+    assert "only the link goes" in done.stdout and "freed" not in done.stderr
+    assert family.model.exists()
 
 
 def test_prune_takes_what_nothing_uses_and_tells_of_links_to_nowhere(own: Run, stocked: Path, tmp_path: Path) -> None:
@@ -107,7 +115,7 @@ def test_what_somebody_writes_after_all_stays_and_does_not_count(
 
     out, err = prune()
     assert "a.gguf.part" in out and "b.gguf.part" not in out
-    assert "b.gguf.part stays" in err and "1.0 kB are free now." in err
+    assert "b.gguf.part stays" in err and "1.0 kB freed." in err
     assert json.loads(prune("--json")[0])["bytes"] == 1000
 
 

@@ -130,7 +130,7 @@ def test_what_has_its_type_already_is_copied_and_anything_else_quantized_is_refu
     expect_the_same(mixed, "Q8_0", tmp_path)
     expect_failure(mixed, "Q4_K_M", BadGguf, "'token_embd.weight' is Q8_0, and would be Q6_K")
     once = made(sources["moe"], "Q8_0", tmp_path / "once.gguf")
-    expect_the_same(once, "Q8_0", tmp_path)
+    expect_failure(once, "Q8_0", BadGguf, "is quantized already, as Q8_0")
     expect_failure(once, "BF16", BadGguf, "is quantized already: 'token_embd.weight' is Q8_0, and would be BF16")
 
 

@@ -227,7 +227,7 @@ def test_a_model_is_verified_and_what_differs_is_told(shelf: Path, tiny: Tiny) -
         await mark(pilot, "mine")
         await pilot.press("v")
         await over(pilot)
-        assert "kept for the next time" in seen(app)
+        assert "nothing to compare with" in seen(app)
         about = (shelf / "mine.gguf").stat()
         with (shelf / "mine.gguf").open("r+b") as file:
             file.seek(-1, 2)
