@@ -7,12 +7,15 @@ _KEPT_CONTROLS = "\n\t"
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in _KEPT_CONTROLS}
 _PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 _PICTURES |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
+_PICTURES |= dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
+"""Halves of characters, which names of files that are no UTF-8 are full of; no terminal takes them."""
 
 
 def printable(text: str) -> str:
     """The text with every character made visible that steers a terminal, but newline and tab.
 
-    Control characters become pictures (U+2400 and following), those that turn the order of letters around U+FFFD.
+    Control characters become pictures (U+2400 and following). Those that turn the order of letters around, and what
+    can't be written at all, become U+FFFD.
     """
     return text.translate(_PICTURES)
 

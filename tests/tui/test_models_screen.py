@@ -10,11 +10,14 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from g4local import library
 from g4local.core import offline
 from g4local.core.errors import G4Error
+from g4local.settings import paths
 from g4tui.jobs import Outcome
 from g4tui.screens.convert_dialog import ConvertDialog
 from g4tui.screens.dialog import Dialog
+from g4tui.widgets.job_list import JobList
 from g4tui.widgets.model_table import ModelTable
 from g4tui.widgets.notice import Notice
 from g4tui.workers import models
@@ -22,7 +25,7 @@ from g4tui.workers.models import Pull
 from tests import checkpoints
 from tests.conftest import Tiny
 from tests.families import Family
-from tests.hubs import Hub
+from tests.hubs import Hub, noise
 from tests.tui.pilots import drive, seen, typed, until
 from tests.tui.shelves import CATALOG, Shelf, jobs, looked, mark, names, on_shelf, over, pull, states
 from tests.tui.shelves import roomy as roomy
@@ -98,6 +101,28 @@ def test_a_pull_is_paused_and_goes_on_where_it_was(shelf: Path, here: Hub, tiny:
         assert here.sent() == len(content) - kept and sent >= kept
         await until(pilot, lambda: "gemma-Q8_0" in names(pilot))
         assert (shelf / "gemma-Q8_0.gguf").read_bytes() == content
+
+    app = Shelf()
+    drive(app, steps)
+
+
+def test_a_paused_pull_can_be_given_up_and_what_came_is_told_as_unfinished(shelf: Path, here: Hub) -> None:
+    here.put("owner/some-gemma-GGUF", "gemma-Q8_0.gguf", noise(4_000_000))
+    here.rate(200_000)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await looked(pilot)
+        await pull(pilot, "owner/some-gemma-GGUF")
+        await until(pilot, lambda: jobs(pilot)[0].progress and jobs(pilot)[0].progress.done > 100_000)
+        on_shelf(pilot).query_one(JobList).focus()
+        await pilot.press("space")
+        await until(pilot, lambda: states(pilot) == ["paused"])
+        await pilot.press("x")
+        await until(pilot, lambda: states(pilot) == ["failed"])
+        assert "given up" in seen(app)
+        await until(pilot, lambda: library.left_over(paths(os.environ)))  # its connection has ended, too
+        await pilot.press("r")
+        await until(pilot, lambda: "unfinished" in seen(app))
 
     app = Shelf()
     drive(app, steps)
@@ -268,10 +293,13 @@ def test_nothing_is_removed_before_it_was_shown_and_wanted(shelf: Path, tiny: Ti
 
 def test_a_name_can_not_forge_the_screen(shelf: Path) -> None:
     (shelf / "[red]x[b]\x1b[31m\u202egnp.gguf").write_bytes(b"nothing")
+    (shelf / os.fsdecode(b"no utf-8 \xff.gguf")).write_bytes(b"nothing")
 
     async def steps(pilot: Pilot[None]) -> None:
         await looked(pilot)
         await until(pilot, lambda: "[red]x[b]␛[31m" in seen(app))
+        assert "no utf-8 \ufffd" in seen(app)
+        seen(app).encode()
         await pilot.press("down", "x")
         await until(pilot, lambda: pilot.app.screen is not on_shelf(pilot))
         assert "[red]x[b]␛[31m" in seen(app) and "\u202e" not in seen(app)

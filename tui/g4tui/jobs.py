@@ -118,6 +118,10 @@ class Job:
             return replace(self, state="paused")
         return replace(self, state="failed", outcome=Outcome("stopped; nothing is left of it"))
 
+    def given_up(self) -> "Job":
+        """The paused job that is not to go on."""
+        return replace(self, state="failed", outcome=Outcome("given up; what came is kept for another pull"))
+
     def ended(self, outcome: Outcome) -> "Job":
         """The job with what came of it."""
         return replace(self, state="done" if outcome.is_fine else "differs", outcome=outcome)

@@ -108,7 +108,7 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
         Key("x,delete", "remove", "Remove"),
         Key("i", "bring", "Import"),
         Key("c", "convert", "Convert"),
-        Key("space", "pause", "Pause"),
+        Key("space", "pause", "Stop or go on"),
         Key("plus,equals_sign", "context(1)", "More context", is_shown=False),
         Key("minus", "context(-1)", "Less context", is_shown=False),
         Key("r,f5", "look", "Look again", is_shown=False),
@@ -125,7 +125,7 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
     ),
     "tick": (Key("space", "turn", "Set or take back", is_shown=False),),
     "path": (
-        Key("tab", "complete", "Complete", is_shown=False),
+        Key("tab", "complete", "Complete, or next field", is_shown=False),
         Key("down", "down", "Into the list", is_shown=False),
     ),
 }

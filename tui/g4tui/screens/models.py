@@ -63,6 +63,8 @@ class ModelsScreen(Screen[None]):
         super().__init__()
         self._rows: Sequence[Row] = ()
         self._there = Resources(None)
+        self._left = 0
+        """Bytes of downloads and conversions that were not finished."""
         self._tokens = CONTEXT
         self._jobs = Jobs(_AT_ONCE)
         self._works: dict[int, Work] = {}
@@ -101,6 +103,8 @@ class ModelsScreen(Screen[None]):
             return True
         if action == "pause":
             return self._pausable() is not None
+        if action == "remove" and self.query_one(JobList).has_focus:
+            return True
         row = self.query_one(ModelTable).marked
         return row is not None and row.is_here
 
@@ -115,7 +119,7 @@ class ModelsScreen(Screen[None]):
 
     @on(models.RowsFound)
     def _found(self, event: models.RowsFound) -> None:
-        self._there = event.there
+        self._there, self._left = event.there, event.left
         if event.is_all or len(event.rows) > len(self._rows):
             self._rows = event.rows
         self._show()
@@ -126,7 +130,7 @@ class ModelsScreen(Screen[None]):
         lines = [Line(row, row.fit(asked, self._there), busy.get(row.name, "")) for row in self._rows]
         words = self.query_one("#filter", Input).value.casefold().split()
         shown = [line for line in lines if all(word in _told(line) for word in words)]
-        self.query_one(ModelsHeading).show(self._tokens, self._there, len(shown), len(lines))
+        self.query_one(ModelsHeading).show(self._tokens, self._there, (len(shown), len(lines)), self._left)
         self.query_one(ModelTable).show(shown, _NOTHING if words else "Looking …")
 
     @on(ModelTable.Marked)
@@ -224,10 +228,15 @@ class ModelsScreen(Screen[None]):
             self._begin("verify", row.name, partial(models.verify, str(row.path)))
 
     def action_remove(self) -> None:
-        """Show what would go with the marked model."""
-        if row := self._here():
-            job = partial(models.find_leaving, self, row.name)
-            self.run_worker(job, thread=True, group="remove", exit_on_error=False)
+        """Show what would go with the marked model, or give up the marked job that is paused."""
+        jobs = self.query_one(JobList)
+        if jobs.has_focus:
+            job = self._pausable()
+            if job and job.state == "paused":
+                self._ended(job.given_up())
+        elif row := self._here():
+            look = partial(models.find_leaving, self, row.name)
+            self.run_worker(look, thread=True, group="remove", exit_on_error=False)
 
     @on(models.LeavingFound)
     def _ask_remove(self, event: models.LeavingFound) -> None:

@@ -51,19 +51,18 @@ class PathPicker(Vertical):
     @property
     def path(self) -> Path:
         """What is typed."""
-        text = self.query_one(Input).value
-        with suppress(RuntimeError):  # a home of nobody
-            return Path(text).expanduser()
-        return Path(text)
+        return _path(self.query_one(Input).value)
 
     def action_complete(self) -> None:
-        """Take as much of the list's entries as all have in common."""
+        """Take as much as all entries have in common; where that is nothing more, go on to the next field."""
         field = self.query_one(Input)
         names = [f"{each.name}{os.sep}" if _is_folder(each) else each.name for each in self._entries]
         typed = field.value.rpartition(os.sep)[2]
         common = _common(names)
         if len(common) > len(typed):
             self._write(f"{field.value.removesuffix(typed)}{common}")
+        else:
+            self.screen.focus_next()
 
     def action_down(self) -> None:
         """Go into the list."""
@@ -74,7 +73,7 @@ class PathPicker(Vertical):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self._entries = list(_entries(self.path, event.value.endswith(os.sep), self._suffix))
+        self._entries = list(_entries(event.value, self._suffix))
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options([Option(_line(each)) for each in self._entries])
@@ -110,9 +109,16 @@ class PathPicker(Vertical):
         field.cursor_position = len(text)
 
 
-def _entries(typed: Path, is_whole: bool, suffix: str) -> Iterator[Path]:
+def _path(text: str) -> Path:
+    with suppress(RuntimeError):  # a home of nobody
+        return Path(text).expanduser()
+    return Path(text)
+
+
+def _entries(text: str, suffix: str) -> Iterator[Path]:
     """What there is in the folder that begins as it was typed: folders, and files that are wanted."""
-    folder, begin = (typed, "") if is_whole else (typed.parent, typed.name)
+    head, slash, begin = text.rpartition(os.sep)
+    folder = _path(head + slash)
     with suppress(OSError, ValueError):
         count = 0
         for path in sorted(folder.iterdir(), key=lambda path: path.name.casefold()):

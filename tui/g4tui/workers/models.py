@@ -38,10 +38,12 @@ Work = Callable[[Report, Wish], Outcome]
 class RowsFound(Message):
     """The models that were found so far, and what there is to run them on."""
 
-    def __init__(self, rows: Sequence[Row], there: Resources, is_all: bool) -> None:
+    def __init__(self, rows: Sequence[Row], there: Resources, left: int, is_all: bool) -> None:
         super().__init__()
         self.rows = rows
         self.there = there
+        self.left = left
+        """Bytes of downloads and conversions that were not finished, and that nobody works on."""
         self.is_all = is_all
 
 
@@ -132,12 +134,13 @@ def find_rows(screen: MessagePump, cancel: Wish) -> None:
     rows: list[Row] = []
     told = monotonic()
     try:
-        there = planner.resources()
-        for row in shelf.rows(paths(environ), lambda: not cancel.is_set()):
+        places, there = paths(environ), planner.resources()
+        left = sum(path.stat().st_size for path in library.left_over(places))
+        for row in shelf.rows(places, lambda: not cancel.is_set()):
             rows.append(row)
             if monotonic() - told > _MOMENT:
                 told = monotonic()
-                screen.post_message(RowsFound(tuple(rows), there, is_all=False))
+                screen.post_message(RowsFound(tuple(rows), there, left, is_all=False))
     except G4Error as error:
         screen.post_message(NotDone(error))
     except OSError as error:
@@ -145,7 +148,7 @@ def find_rows(screen: MessagePump, cancel: Wish) -> None:
         screen.post_message(NotDone(G4Error(f"{place} can't be read: {reason(error)}.", "Check your rights there.")))
     else:
         if not cancel.is_set():
-            screen.post_message(RowsFound(tuple(rows), there, is_all=True))
+            screen.post_message(RowsFound(tuple(rows), there, left, is_all=True))
 
 
 def run(screen: MessagePump, number: int, work: Work, cancel: Wish) -> None:
