@@ -1,11 +1,12 @@
 """Several files come from the hub at once, with one account of how far all of them are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import monotonic
 
+from g4local.core.errors import G4Error
 from g4local.core.files import expect_room
 from g4local.core.progress import Progress, Report
 from g4local.hub.patience import stopped
@@ -29,25 +30,10 @@ def download(wanted: Sequence[Wanted], report: Report, cancel: Event) -> None:
     if missing and cancel.is_set():
         raise stopped()
     total = sum(each.file.nbytes for each in missing)
-    stop = Event()
-    queue: SimpleQueue[Wanted] = SimpleQueue()
+    _fetch_all(missing, lambda nbytes: report(Progress("download", nbytes, total, "bytes")), cancel)
     for each in missing:
-        queue.put(each)
-    workers = [_Worker(queue, stop) for _ in missing[:_AT_ONCE]]
-    for worker in workers:
-        worker.start()
-    try:
-        while any(worker.is_alive() for worker in workers) and not any(worker.failure for worker in workers):
-            if cancel.wait(_SECONDS):
-                raise stopped()
-            report(Progress("download", sum(worker.nbytes for worker in workers), total, "bytes"))
-    finally:
-        stop.set()
-        _wait_for(workers)
-    for worker in workers:
-        if worker.failure:
-            raise worker.failure
-    assert all(each.is_here for each in missing)
+        if not each.is_here:
+            raise G4Error(f"{each.target} came, and somebody removed it.", "Pull again.")
     report(Progress("download", total, total, "bytes"))
 
 
@@ -61,6 +47,28 @@ def _expect_room(wanted: Sequence[Wanted]) -> None:
     if wanted:
         hint = "Make room, take a smaller quant, or set G4LOCAL_HOME to a folder on another disk."
         expect_room(wanted[0].target.parent, remaining(wanted), "are still to come", hint)
+
+
+def _fetch_all(missing: Sequence[Wanted], tell: Callable[[int], None], cancel: Event) -> None:
+    """Fetch files, some at once; the first failure ends it. `tell` is told how many bytes of all are here."""
+    stop = Event()
+    queue: SimpleQueue[Wanted] = SimpleQueue()
+    for each in missing:
+        queue.put(each)
+    workers = [_Worker(queue, stop) for _ in missing[:_AT_ONCE]]
+    for worker in workers:
+        worker.start()
+    try:
+        while any(worker.is_alive() for worker in workers) and not any(worker.failure for worker in workers):
+            if cancel.wait(_SECONDS):
+                raise stopped()
+            tell(sum(worker.nbytes for worker in workers))
+    finally:
+        stop.set()
+        _wait_for(workers)
+    for worker in workers:
+        if worker.failure:
+            raise worker.failure
 
 
 def _wait_for(workers: Sequence["_Worker"]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -11,7 +12,7 @@ from huggingface_hub import constants
 from g4local.core.errors import Cancelled, G4Error, NetworkError, UsageError
 from g4local.core.locks import is_locked
 from g4local.core.progress import silent
-from g4local.hub import cache, transfer
+from g4local.hub import cache, downloading, transfer
 from g4local.hub.downloading import download
 from g4local.hub.listing import Remote, listing
 from g4local.hub.transfer import Wanted, fetch
@@ -302,6 +303,18 @@ def test_a_proxy_or_certificates_that_are_none_are_called_so(
         with pytest.raises(UsageError, match=words) as caught:
             ask()
         assert "secret" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_file_that_somebody_removes_at_once_is_told(
+    here: Hub, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*arguments: Any) -> None:
+        fetch(*arguments)
+        wanted.target.unlink()
+
+    monkeypatch.setattr(downloading, "fetch", late)
+    with pytest.raises(G4Error, match="somebody removed it"):
+        download([wanted], silent, Event())
 
 
 def test_an_error_that_nobody_foresaw_ends_a_download_as_itself(
