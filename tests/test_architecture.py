@@ -76,7 +76,13 @@ def test_a_light_command_loads_no_heavy_package_and_no_other_command(words: str,
     assert commands_of(modules) == its
 
 
-def test_nor_does_show(tiny: Tiny) -> None:
+@pytest.mark.parametrize("words", ["--help", "ls", "du", "sessions ls", "schema ls"])
+def test_a_command_that_asks_no_model_loads_nothing_of_turns(words: str) -> None:
+    of_turns = {"g4local.backend.engine", "g4local.core.events", "g4local.opening.request"}
+    assert not loaded(words.split()) & of_turns
+
+
+def test_show_loads_no_heavy_package_and_no_other_command(tiny: Tiny) -> None:
     modules = loaded(["show", str(tiny("dense"))])
     assert not modules & {*HEAVY} and commands_of(modules) == {"show"}
 
@@ -84,7 +90,7 @@ def test_nor_does_show(tiny: Tiny) -> None:
 @pytest.mark.parametrize(
     ("typed", "its"), [("", set()), ("show de", {"show"}), ("tools ls --", {"tools"}), ("sessions sh", {"sessions"})]
 )
-def test_nor_does_tab(typed: str, its: set[str]) -> None:
+def test_tab_loads_no_heavy_package_and_no_other_command(typed: str, its: set[str]) -> None:
     asked = {"_G4LOCAL_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     modules = loaded([], **asked, _TYPER_COMPLETE_ARGS=f"g4local {typed}")
     assert not modules & {*HEAVY} and commands_of(modules) == its

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from g4convert import gguf, recipes
+from g4convert import gguf
 from g4convert.gguf import Gguf
 from g4local.core import split
 from g4local.core.errors import BadGguf, UsageError
@@ -63,8 +63,10 @@ def stem(path: Path) -> str:
 
 def recipe(files: Sequence[Gguf]) -> str:
     """The recipe that a GGUF says it follows, or the type that most of its bytes have."""
+    from g4convert.recipes import RECIPES  # many tables, and often nobody asks
+
     said = files[0].keys.get("general.file_type")
-    followed = (each.name for each in recipes.RECIPES.values() if said and each.file_type == said.data)
+    followed = (each.name for each in RECIPES.values() if said and each.file_type == said.data)
     return next(followed, next(iter(types(files)), "-"))
 
 

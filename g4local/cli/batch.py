@@ -20,8 +20,8 @@ from g4local.chat.conversation import Conversation
 from g4local.cli import output, target
 from g4local.cli.approval import asker
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import RunRequest
 from g4local.cli.questions import Question
+from g4local.cli.request import RunRequest
 from g4local.cli.result import result, with_its_hint
 from g4local.cli.turns import Outcome, follow
 from g4local.core.errors import Busy, Cancelled, G4Error, UsageError

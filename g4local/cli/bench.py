@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4local.backend.engine import LoadOptions
-from g4local.cli import options, output
+from g4local.cli import options, output, request
 from g4local.cli.interrupts import interruptible
 from g4local.core.errors import UsageError
 from g4local.core.messages import Json
@@ -41,12 +41,12 @@ class Flags:
     tune: Annotated[
         bool, typer.Option("--tune", help="Try numbers of threads, and repacked weights or none; keep the fastest.")
     ] = False
-    ctx: options.Context = 4096
-    threads: options.Threads = 0
-    gpu_layers: options.GpuLayers = None
-    kv_type: options.KvKind = "f16"
-    lazy_ple: options.LazyPle = "auto"
-    force_load: options.ForceLoad = False
+    ctx: request.Context = 4096
+    threads: request.Threads = 0
+    gpu_layers: request.GpuLayers = None
+    kv_type: request.KvKind = "f16"
+    lazy_ple: request.LazyPle = "auto"
+    force_load: request.ForceLoad = False
     quant: options.Quant = None
     as_json: options.AsJson = False
 

@@ -10,7 +10,8 @@ import typer
 
 from g4local.cli import keyboard, output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import CHAT_FLAGS, ChatRequest, takes
+from g4local.cli.options import takes
+from g4local.cli.request import CHAT_FLAGS, ChatRequest
 from g4local.core.errors import UsageError
 from g4local.opening.request import Request
 from g4local.settings import paths

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from g4local.backend.engine import LoadOptions
-from g4local.cli import completion, options, output
+from g4local.cli import completion, options, output, request
 from g4local.core.errors import ModelNotFound, UsageError
 from g4local.core.messages import Json
 from g4local.settings import paths
@@ -38,9 +38,9 @@ def fit(
         ),
     ] = None,
     quant: options.Quant = None,
-    ctx: options.Context = 4096,
-    kv_type: options.KvKind = "f16",
-    lazy_ple: options.LazyPle = "auto",
+    ctx: request.Context = 4096,
+    kv_type: request.KvKind = "f16",
+    lazy_ple: request.LazyPle = "auto",
     as_json: options.AsJson = False,
 ) -> None:
     """Tell whether a model fits into memory here; without one, which."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from g4local.backend.engine import RANGES
-from g4local.cli.options import MOST_TOKENS
+from g4local.cli.request import MOST_TOKENS
 from g4local.core.errors import UsageError, reason
 from g4local.opening.request import Request, is_json
 from g4local.settings import paths

@@ -2,17 +2,18 @@
 
 from os import environ
 from threading import Event as Wish
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from g4local.cli import completion, options, output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.turns import Screen, follow
 from g4local.core.errors import Cancelled
-from g4local.core.events import Event
 from g4local.core.messages import Json
 from g4local.settings import paths
+
+if TYPE_CHECKING:
+    from g4local.core.events import Event
 
 SCHEMA = "g4local.sessions.replay/1"
 """The name and version of the object that --json prints."""
@@ -37,6 +38,7 @@ def replay(
 
     No tool is run: each call gets what it got then. Nothing is kept. Exit code 1: another answer came.
     """
+    from g4local.cli.turns import Screen, follow
     from g4local.opening import replaying
 
     wanted = replaying.find(paths(environ).sessions, name, at)
@@ -66,5 +68,5 @@ def replay(
     raise typer.Exit(0 if is_same else _OTHER)
 
 
-def _nothing(event: Event) -> None:
+def _nothing(event: "Event") -> None:
     """Show nothing of an event."""

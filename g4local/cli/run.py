@@ -8,7 +8,8 @@ import typer
 
 from g4local.cli import options, output
 from g4local.cli.interrupts import interruptible
-from g4local.cli.options import RUN_FLAGS, RunRequest, takes
+from g4local.cli.options import takes
+from g4local.cli.request import RUN_FLAGS, RunRequest
 from g4local.cli.target import stdout_to
 from g4local.cli.turns import Outcome, Screen, event_object, follow, print_stats
 from g4local.core import events

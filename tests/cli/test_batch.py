@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from g4local.cli.options import RunRequest
 from g4local.cli.questions import read
+from g4local.cli.request import RunRequest
 from g4local.core.errors import UsageError
 from tests.backend.processes import wait_until
 from tests.cli.conftest import PROGRAM, Run

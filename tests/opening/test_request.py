@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from g4local.cli.options import CHAT_FLAGS, FLAGS, RUN_FLAGS, ChatRequest, RunRequest
+from g4local.cli.request import CHAT_FLAGS, FLAGS, RUN_FLAGS, ChatRequest, RunRequest
 from g4local.opening.request import Request
 
 WITHOUT_A_FLAG = {"keep_alive"}
