@@ -58,7 +58,7 @@ def fit(
         _print(chosen, asked, there)
     else:
         output.line(f"{_memory(there)} With {kv_type} keys and values, by tokens of context:")
-    output.line()
+    output.line("" if chosen is None else "\nBy kind of keys and values (CONTEXT) and tokens of context:")
     _print_table(table, sizes=chosen is None)
 
 

@@ -51,7 +51,8 @@ def ls(
             {**entry, "modified": str(entry["modified"])[:10], "size": _size(entry), "known as": entry["known_as"]}
             for entry in entries
         ]
-        output.table([head.upper() for head in heads], [[str(row[head] or "-") for head in heads] for row in rows])
+        cells = [[str(row[head] or "-") for head in heads] for row in rows]
+        output.table([head.upper() for head in heads], cells, ("KNOWN AS",))
         for part in library.left_over(places):
             output.note(_left(part))
 

@@ -111,10 +111,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], prose: Collection
         for row in cells:
             line(_GAP.join(_cell(cell, width) for cell, width in zip(row, fitted, strict=True)).rstrip())
         return
+    common = _fitted(widths[1:], cut[1:], room - len(_GAP))
+    is_aligned = sum(common) + len(_GAP) * len(common) <= room
     for first, *others in cells:
         line(first)
-        widths = _fitted([_width(cell) for cell in others], cut[1:], room - len(_GAP))
-        shown = [_cell(cell, width) for cell, width in zip(others, widths, strict=True) if cell]
+        own = common if is_aligned else _fitted([_width(cell) for cell in others], cut[1:], room - len(_GAP))
+        shown = [_cell(cell, width) for cell, width in zip(others, own, strict=True) if cell or is_aligned]
         line(f"{_GAP}{_GAP.join(shown)}".rstrip())
 
 
@@ -153,10 +155,16 @@ def _sized(text: str, width: int) -> str:
 
 
 def fields(values: Mapping[str, str]) -> None:
-    """Names and values in two columns, on stdout."""
+    """Names and values in two columns, on stdout; at a terminal long values are broken between words."""
     width = max(map(len, values), default=0)
+    room = (columns(sys.stdout) or 0) - width - len(_GAP)
     for name, value in values.items():
-        line(f"{in_one_line(name).ljust(width)}  {in_one_line(value)}")
+        shown = in_one_line(value)
+        if _NARROWEST < room < _width(shown):
+            from g4local.cli.wrapping import wrapped
+
+            shown = wrapped(shown, room).replace("\n", "\n" + " " * (width + len(_GAP)))
+        line(f"{in_one_line(name).ljust(width)}{_GAP}{shown}")
 
 
 def columns(stream: TextIO | None) -> int | None:

@@ -32,9 +32,11 @@ def ls_remote(*, as_json: bool, quiet: bool) -> None:
     if as_json:
         output.json_line({"schema": SCHEMA, "models": list[Json](rows)})
         return
-    heads = ("MODEL", "SIZE", *(f"{context:,}" for context in _CONTEXTS), "DISK", "HERE")
+    contexts = [f"{context:,}" for context in _CONTEXTS]
+    heads, told = ("MODEL", "SIZE", *contexts, "DISK", "HERE"), " and ".join(contexts)
+    output.note(f"Memory by tokens of context ({told}), and whether it is there now:")
     output.table(heads, [_cells(row) for row in rows if row["kind"] == "model"])
-    output.note("~: as g4local itself would quantize it. By tokens of context: memory, and whether it is there now.")
+    output.note("~: as g4local itself would quantize it.")
 
 
 def _rows() -> list[dict[str, Json]]:

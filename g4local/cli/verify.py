@@ -55,7 +55,7 @@ def _print(verdicts: list["Verdict"]) -> None:
         output.note("There is no model in the models folder.")
         return
     rows = [(each.path.name, output.human_bytes(each.nbytes), each.digest[:16] or "-", each.state) for each in verdicts]
-    output.table(("FILE", "SIZE", "SHA-256", "STATE"), rows)
+    output.table(("FILE", "SIZE", "SHA-256", "STATE"), rows, ("SHA-256", "STATE"))
     for each in verdicts:
         for note in each.notes:
             output.note(output.in_one_line(f"{each.path.name} {note}."))

@@ -48,9 +48,25 @@ def test_where_that_is_not_enough_the_rest_of_a_row_stands_below_its_first_cell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert printed(monkeypatch, capsys, 24, ("TITLE",)) == [
-        *("ID", "  SIZE  TITLE", "3f2a9c1d", "  1 B  What can you do?…"),
-        *("b", "  10.5 GB  漢字かな漢字…", "c", "  short"),
+        *("ID", "  SIZE     TITLE", "3f2a9c1d", "  1 B      What can you…"),
+        *("b", "  10.5 GB  漢字かな漢字…", "c", "           short"),
     ]
+
+
+def test_where_columns_have_no_room_even_below_the_first_each_row_is_for_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "columns", lambda stream: 20)
+    output.table(("A", "B", "C"), [("1", "x" * 15, ""), ("2", "y", "z" * 15)])
+    assert capsys.readouterr().out.splitlines() == ["A", "  B  C", "1", f"  {'x' * 15}", "2", f"  y  {'z' * 15}"]
+
+
+def test_long_values_go_on_below_where_they_began(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "columns", lambda stream: 30)
+    output.fields({"name": "one two three four five six", "b": "short"})
+    assert capsys.readouterr().out.splitlines() == ["name  one two three four five", "      six", "b     short"]
 
 
 def test_lines_for_people_are_broken_between_words(
