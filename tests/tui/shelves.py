@@ -31,9 +31,13 @@ class Shelf(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self.wanted: list[Request] = []
+        self.has_left = False
 
     def get_default_screen(self) -> ModelsScreen:
         return ModelsScreen()
+
+    def on_models_screen_left(self) -> None:
+        self.has_left = True
 
     def on_models_screen_load_wanted(self, event: ModelsScreen.LoadWanted) -> None:
         self.wanted.append(event.request)

@@ -161,8 +161,11 @@ def test_what_can_not_be_pulled_is_a_sentence_that_stays(shelf: Path, here: Hub)
         assert "HF_TOKEN" in seen(app)
         await pilot.press("escape")
         await until(pilot, lambda: not on_shelf(pilot).query_one(Notice).display)
-        await pilot.press("escape")
+        await pilot.press("backspace")
         await until(pilot, lambda: not jobs(pilot))
+        assert not app.has_left
+        await pilot.press("escape")
+        await until(pilot, lambda: app.has_left)
 
     app = Shelf()
     drive(app, steps)

@@ -112,6 +112,7 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
         Key("plus,equals_sign", "context(1)", "More context", is_shown=False),
         Key("minus", "context(-1)", "Less context", is_shown=False),
         Key("r,f5", "look", "Look again", is_shown=False),
+        Key("backspace", "tidy", "Clear jobs that are over", is_shown=False),
         Key("escape", "back", "Back", is_shown=False),
     ),
     "dialog": (

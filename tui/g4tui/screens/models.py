@@ -52,6 +52,9 @@ class ModelsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("models")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 an instance's for mypy
 
+    class Left(Message):
+        """The person wants back to the chat."""
+
     class LoadWanted(Message):
         """A model is to be loaded, as the request says."""
 
@@ -173,15 +176,21 @@ class ModelsScreen(Screen[None]):
         self._show()
 
     def action_back(self) -> None:
-        """Put away what is in the way: the notice, the filter, then jobs that are over."""
+        """Put away what is in the way: the notice, then the filter; where nothing is, go back to the chat."""
         notice, field = self.query_one(Notice), self.query_one("#filter", Input)
         if notice.display:
             notice.clear()
         elif field.display:
             field.value, field.display = "", False
-        elif self._jobs.tidy():
-            self._show_jobs()
+        elif not self.query_one(JobList).has_focus:
+            self.post_message(self.Left())
         self.query_one(ModelTable).focus_list()
+
+    def action_tidy(self) -> None:
+        """Show no jobs any more that are over."""
+        if self._jobs.tidy():
+            self._show_jobs()
+            self.query_one(ModelTable).focus_list()
 
     # What is done with them
 
