@@ -191,7 +191,7 @@ def _session(name: str) -> str:
 
 @contextmanager
 def _known(offer: Offer, cancel: Event | None = None) -> Iterator[Mapping[str, "Tool"]]:
-    """The tools that there are, by name, with those of the MCP servers asked for."""
+    """The tools that there are, by name, with those of the MCP servers asked for, all of which must be usable."""
     from g4local.opening.offering import served
     from g4local.tools.registry import available
 
@@ -199,7 +199,7 @@ def _known(offer: Offer, cancel: Event | None = None) -> Iterator[Mapping[str, "
     for warning in warnings:
         output.warning(warning)
     asked, stop = (offer.mcp, offer.mcp_config), cancel or Event()
-    with output.Bar() as bar, served(*asked, bar.report, stop, output.warning) as tools:
+    with output.Bar() as bar, served(*asked, bar.report, stop, output.warning, are_needed=True) as tools:
         bar.stop()
         yield {tool.name: tool for tool in (*local, *tools)}
 

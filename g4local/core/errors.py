@@ -43,8 +43,9 @@ class G4Error(Exception):
 
 
 def reason(error: Exception) -> str:
-    """Why a file can't be read, in the system's words, without the number and the name that Python puts around them."""
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    """Why it failed, in the system's words, without the number and name that Python puts around them, and full stop."""
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return told.removesuffix(".") or type(error).__name__
 
 
 class UsageError(G4Error):

@@ -41,7 +41,7 @@ def prepare() -> None:
         import_module("huggingface_hub.constants")  # reads its variables; what imports it lazily prints its errors
     except ValueError as error:
         raise UsageError(
-            f"A variable of huggingface_hub's makes no sense: {error}.",
+            f"A variable of huggingface_hub's makes no sense: {reason(error)}.",
             "HF_HUB_DOWNLOAD_TIMEOUT and HF_HUB_ETAG_TIMEOUT are whole numbers of seconds.",
         ) from error
     from huggingface_hub.utils import logging
@@ -120,9 +120,9 @@ def told(what: str) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         raise _refusal(what, error.response) from error
     except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-        raise Passing(f"{what} can't be downloaded: {str(error) or type(error).__name__}.") from error
+        raise Passing(f"{what} can't be downloaded: {reason(error)}.") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise NetworkError(f"{what} can't be downloaded: {error}.", _CONNECTION_HINT) from error
+        raise NetworkError(f"{what} can't be downloaded: {reason(error)}.", _CONNECTION_HINT) from error
 
 
 def _keep_quiet() -> None:
@@ -139,9 +139,9 @@ def _refusal(what: str, response: "Response") -> NetworkError:
     if status in _FORBIDDEN_STATUS:
         return NetworkError(f"The server does not give you {what} (status {status}).", _TOKEN_HINT)
     if status in _PASSING_STATUS:
-        reason = "is asked too much of" if status == 429 else "has a problem of its own"
+        why = "is asked too much of" if status == 429 else "has a problem of its own"
         return Passing(
-            f"{what} can't be downloaded now: the server {reason} (status {status}).",
+            f"{what} can't be downloaded now: the server {why} (status {status}).",
             "Try again later; what is here already is kept.",
             _asked_seconds(response),
         )

@@ -61,9 +61,15 @@ def named(request: Request, warn: Warn, session: str | None = None) -> tuple[Too
 
 @contextmanager
 def served(
-    names: Sequence[str] | None, file: Path | None, report: Report, cancel: Event, warn: Warn
+    names: Sequence[str] | None,
+    file: Path | None,
+    report: Report,
+    cancel: Event,
+    warn: Warn,
+    *,
+    are_needed: bool = False,
 ) -> Iterator[tuple[Tool, ...]]:
-    """The tools of the MCP servers of these names, which are left again at the end."""
+    """The tools of the MCP servers of these names, which are left again at the end; the errors of `connected`."""
     if not names:
         yield ()
         return
@@ -76,7 +82,7 @@ def served(
     from g4local.tools.mcp.connection import connected
 
     report(Progress("start MCP servers", 0, 0))
-    with connected(servers, cancel, warn) as tools:
+    with connected(servers, cancel, warn, are_needed=are_needed) as tools:
         yield tuple(tool for tool in tools if _can_be_told(tool, warn))
 
 

@@ -51,7 +51,7 @@ def read(file: Path) -> Rules:
         return Rules()
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} can't be read: {reason(error)}.", "Mend it, or delete it.") from error
-    groups = content if isinstance(content, dict) else {"": content}
+    groups = _table(file, content)
     if unknown := groups.keys() - {"tools", "folders", "sessions"}:
         raise UsageError(f"{file} has the unknown key {min(unknown)!r}.", "Its keys are tools, folders and sessions.")
     return Rules(

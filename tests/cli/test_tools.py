@@ -223,7 +223,7 @@ def test_an_mcp_server_s_tools_are_listed_and_called(g4local: Run, servers: str)
 
 def test_servers_that_can_not_be_used_or_are_not_there(g4local: Run, servers: str) -> None:
     listed = g4local("tools", "ls", "--mcp", "missing", "--mcp-config", servers)
-    assert listed.returncode == 0 and "The MCP server missing can't be used" in listed.stderr
+    assert "The MCP server missing can't be used" in listed.stderr and (listed.returncode, listed.stdout) == (1, "")
     unknown = g4local("run", "demo", "hi", "--mcp", "nobody", "--mcp-config", servers)
     assert unknown.returncode == 2 and "names no MCP server 'nobody'" in unknown.stderr
 
@@ -253,3 +253,17 @@ def test_a_session_goes_on_with_its_servers(servers: str) -> None:
     assert gone_on_with() == ["ref"]
     assert gone_on_with(mcp=["evil"]) == ["evil"]
     assert keeping.settings(Request("demo", mcp=["ref"]), Path("demo.gguf"))["mcp"] == ["ref"]
+
+
+@pytest.mark.parametrize(("entry", "code"), [({"command": "false"}, 1), ({"url": "http://127.0.0.1:9/mcp"}, 7)])
+def test_where_a_server_s_tools_are_asked_for_it_must_be_usable(
+    g4local: Run, tmp_path: Path, entry: dict[str, str], code: int
+) -> None:
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"s": entry}}))
+    flags = ("--mcp", "s", "--mcp-config", str(tmp_path / "mcp.json"))
+    for command in (("ls", "--json"), ("show", "clock"), ("call", "clock")):
+        done = g4local("tools", *command, *flags)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert done.stderr.count("The MCP server s can't be used") == 1 and ".." not in done.stderr
+    done = g4local("run", "demo", "hi", "-n", "1", *flags)
+    assert done.returncode == 6 and "warning: The MCP server s can't be used" in done.stderr

@@ -114,3 +114,9 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0]
     assert len(read(file).tools) == 40
+
+
+def test_a_list_is_no_table_of_rules(tmp_path: Path) -> None:
+    (tmp_path / "rules.json").write_text("[]")
+    with pytest.raises(UsageError, match="is not what it should be"):
+        read(tmp_path / "rules.json")

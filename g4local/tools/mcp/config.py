@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
+from urllib.parse import urlsplit
 
 from g4local.core.errors import UsageError, reason
 from g4local.tools.mcp import placeholders
@@ -109,7 +110,11 @@ def _server(file: Path, name: str, entry: Any, environ: Mapping[str, str]) -> Se
 
     kind = _kind(file, name, entry)
     server = (
-        _program(name, entry, filled) if kind == "command" else _address(file, name, entry, filled) if kind else None
+        _program(file, name, entry, filled)
+        if kind == "command"
+        else _address(file, name, entry, filled)
+        if kind
+        else None
     )
     if server is None:
         raise UsageError(
@@ -140,7 +145,7 @@ def _kind(file: Path, name: str, entry: Any) -> str | None:
     return _TYPES[kind]
 
 
-def _program(name: str, entry: Mapping[str, Any], filled: Fill) -> Program | None:
+def _program(file: Path, name: str, entry: Mapping[str, Any], filled: Fill) -> Program | None:
     arguments, folder = entry.get("args", []), entry.get("cwd")
     variables = _texts(entry.get("env", {}))
     if not isinstance(arguments, list) or variables is None:
@@ -149,6 +154,11 @@ def _program(name: str, entry: Mapping[str, Any], filled: Fill) -> Program | Non
     command = [each for each in given if _is_text(each)]
     if len(command) < len(given):
         return None
+    if wrong := [variable for variable in variables if not variable or set(variable) & set("=\0")]:
+        raise UsageError(
+            f"{file}: the MCP server {name} has {wrong[0]!r} in its env, which is no name of a variable.",
+            'An entry is "NAME": "value".',
+        )
     env = {variable: filled(value) for variable, value in variables.items()}
     return Program(name, tuple(map(filled, command)), env, filled(folder) if _is_text(folder) else None)
 
@@ -164,7 +174,20 @@ def _address(file: Path, name: str, entry: Mapping[str, Any], filled: Fill) -> A
                 f"{file}: the MCP server {name} has the header {header!r}, which can't be sent.",
                 "Names and values of headers are one line of ASCII; look whether a variable ends with a line break.",
             )
-    return address if address.url.startswith(("http://", "https://")) else None
+    if not _is_address(address.url):
+        raise UsageError(
+            f"{file}: the MCP server {name} has the url {url!r}, which is no address.",
+            "It looks like http://127.0.0.1:8000/mcp or https://example.org/mcp.",
+        )
+    return address
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        return False
 
 
 def _is_text(value: Any) -> TypeGuard[str]:

@@ -18,7 +18,7 @@ from mcp import Client, MCPError
 from mcp_types import CONNECTION_CLOSED, CallToolResult
 from mcp_types import Tool as Described
 
-from g4local.core.errors import Cancelled, G4Error, reason
+from g4local.core.errors import Cancelled, G4Error, NetworkError, reason
 from g4local.core.messages import Json
 from g4local.tools.mcp.config import Program, Server
 from g4local.tools.mcp.described import as_tool
@@ -48,10 +48,13 @@ _MOMENT = 0.05
 
 
 @contextmanager
-def connected(servers: Sequence[Server], cancel: Wish, warn: Warn) -> Iterator[tuple[Tool, ...]]:
+def connected(
+    servers: Sequence[Server], cancel: Wish, warn: Warn, *, are_needed: bool = False
+) -> Iterator[tuple[Tool, ...]]:
     """The tools of these servers while the block runs; `warn` is told what of them can't be used.
 
     A server that has ended is started again by the next call of a tool of its. Cancelled when the person stops it.
+    Where all `are_needed`, one that can't be used is a NetworkError if it has an address, else a G4Error.
     """
     logging.getLogger("mcp").disabled = True  # it prints what servers say, on a terminal perhaps
     for name in ("mcp.client.stdio", "mcp.client.streamable_http", "mcp.client.session"):
@@ -60,7 +63,7 @@ def connected(servers: Sequence[Server], cancel: Wish, warn: Warn) -> Iterator[t
         services = [_Service(server, portal, warn) for server in servers]
         for service in services:
             stack.callback(service.close)
-        yield tuple(tool for service in services for tool in service.tools(cancel))
+        yield tuple(tool for service in services for tool in service.tools(cancel, is_needed=are_needed))
 
 
 class _Service:
@@ -76,10 +79,10 @@ class _Service:
         self._known: list[Described] = []
         """The tools that the conversation knows."""
 
-    def tools(self, cancel: Wish) -> list[Tool]:
-        """Its tools; why some or all can't be used is a warning."""
+    def tools(self, cancel: Wish, *, is_needed: bool) -> list[Tool]:
+        """Its tools; why some or all can't be used is a warning, or an error where it is needed."""
         if why := self._connection.unusable(cancel):
-            self._warn(f"The MCP server {self._server.name} can't be used: {why}.")
+            self._complain(_unusable(self._server, why), is_needed=is_needed)
             return []
         self._known = self._connection.described
         tools: dict[str, Tool] = {}
@@ -99,6 +102,11 @@ class _Service:
         if len(self._known) > MOST_TOOLS:
             self._warn(f"The MCP server {self._server.name} has more than {MOST_TOOLS} tools; the first are used.")
         return [*tools.values()]
+
+    def _complain(self, error: G4Error, *, is_needed: bool) -> None:
+        if is_needed:
+            raise error
+        self._warn(error.message)
 
     def close(self) -> None:
         """Leave the server, and end it if it was started for us."""
@@ -241,6 +249,13 @@ async def _listed(client: Client) -> list[Described]:
 def _is_end(error: BaseException) -> bool:
     """Whether a call failed because the talk is over, in the SDK's words, which come before its task has ended."""
     return isinstance(error, MCPError) and (error.error.code, error.error.message) == _CLOSED
+
+
+def _unusable(server: Server, why: str) -> G4Error:
+    told = f"The MCP server {server.name} can't be used: {why.removesuffix('.')}."
+    if isinstance(server, Program):
+        return G4Error(told, "Check its entry in mcp.json, and start it by hand to see what it says.")
+    return NetworkError(told, "Check its url in mcp.json, and whether it runs.")
 
 
 def _reason(error: BaseException | None) -> str:

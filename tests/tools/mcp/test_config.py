@@ -150,6 +150,11 @@ def test_one_bad_entry_does_not_keep_the_others_from_being_used(tmp_path: Path) 
                 {"command": "x", "env": {"A": 1}},
                 {"url": "file:///etc/passwd"},
                 {"url": "x"},
+                {"url": "http://"},
+                {"url": "http://a b/x"},
+                {"url": "http://[::1/x"},
+                {"url": "http://h:99999/x"},
+                {"command": "x", "env": {"A=B": "c"}},
                 {"url": "http://x", "headers": ["a"]},
                 {"url": "http://x", "headers": {"A": "b\nC: d"}},
                 {"url": "http://x", "headers": {"A b": "c"}},
@@ -184,4 +189,18 @@ def test_a_name_that_could_pass_for_something_else_is_none(tmp_path: Path, name:
 def test_no_file_names_no_server(tmp_path: Path) -> None:
     assert names(tmp_path / "mcp.json") == ()
     with pytest.raises(UsageError, match="no MCP server 'x'"):
+        named(tmp_path / "mcp.json", ["x"], {})
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"url": "htp://x/mcp"}, "has the url 'htp://x/mcp', which is no address"),
+        ({"url": "http://h:99999/x"}, "which is no address"),
+        ({"command": "x", "env": {"A=B": "c"}}, "has 'A=B' in its env, which is no name of a variable"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_named(tmp_path: Path, entry: object, words: str) -> None:
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"x": entry}}))
+    with pytest.raises(UsageError, match=words):
         named(tmp_path / "mcp.json", ["x"], {})
