@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from g4local import planner
 from g4local.backend.fit.fitting import Resources
@@ -15,6 +15,7 @@ from g4local.opening.request import Request
 from g4tui.jobs import Jobs, Outcome
 from g4tui.screens.dialog import Dialog
 from g4tui.widgets.job_list import JobList
+from g4tui.widgets.model_table import ModelTable
 from g4tui.widgets.notice import Notice
 from tests.conftest import Tiny
 from tests.tui.conftest import Picture
@@ -78,6 +79,22 @@ def _jobs() -> Jobs:
     jobs.change(paused.stopped())
     jobs.change(jobs.add("verify", "mine").ended(Outcome("whole: as it came")))
     return jobs
+
+
+@pytest.mark.parametrize(("width", "heads"), [(40, 3), (60, 5), (80, 6), (200, 9)])
+def test_every_line_fits_whatever_the_width_and_the_verdict_stays(shelf: Path, width: int, heads: int) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await looked(pilot)
+        await until(pilot, lambda: "fits" in seen(app))
+        table = on_shelf(pilot).query_one(ModelTable)
+        await until(pilot, lambda: len(names(pilot)) == CATALOG + 1)
+        await until(pilot, lambda: table.query_one(OptionList).virtual_size.height == CATALOG + 3)
+        (line,) = [line for line in seen(app).splitlines() if "MODEL" in line]
+        shown = line.split("│")[0].split()
+        assert shown[0] == "MODEL" and "FITS" in shown and len(shown) == heads
+
+    app = Shelf()
+    drive(app, steps, (width, 24))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])

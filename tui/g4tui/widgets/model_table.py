@@ -27,7 +27,11 @@ FITS: Mapping[Verdict, tuple[str, str]] = {
 
 _GAP = "  "
 _LEAST_NAME = 24
-"""Cells of a name, before columns are left out for it."""
+"""Cells of a name, before columns are left out for it that can be seen elsewhere, too."""
+_SHORTEST_NAME = 16
+"""The same for the others."""
+_ESSENTIAL = 3
+"""The last rank of these."""
 _SECTIONS = (("On this machine", True), ("To pull", False))
 _MARGIN = 3
 """Cells beside the lines: padding, and a scroll bar."""
@@ -77,14 +81,14 @@ def _beside(line: Line) -> tuple[str, str]:
 
 
 _COLUMNS = (
-    _Column("QUANT", 10, lambda line: (line.row.quant, "")),
-    _Column("SIZE", 8, _size, is_right=True),
+    _Column("QUANT", 10, lambda line: (line.row.quant, ""), rank=3),
+    _Column("SIZE", 8, _size, is_right=True, rank=1),
     _Column("MEMORY", 8, _memory, is_right=True),
     _Column("FITS", 5, _fits),
-    _Column("CONTEXT", 8, _context, is_right=True, rank=1),
-    _Column("TEMPLATE", 8, lambda line: (line.row.template or "?", MUTED), rank=2),
-    _Column("WITH", 15, _beside, rank=3),
-    _Column("WHERE", 8, lambda line: (line.busy or line.row.place, "$text-accent" if line.busy else MUTED)),
+    _Column("CONTEXT", 8, _context, is_right=True, rank=4),
+    _Column("TEMPLATE", 8, lambda line: (line.row.template or "?", MUTED), rank=5),
+    _Column("WITH", 15, _beside, rank=6),
+    _Column("WHERE", 10, lambda line: (line.busy or line.row.place, "$text-accent" if line.busy else MUTED), rank=2),
 )
 
 
@@ -184,12 +188,13 @@ def _sectioned(lines: Sequence[Line]) -> Iterator[Line | str]:
 
 def _chosen(width: int, names: int) -> tuple[list[_Column], int]:
     """The columns that there is room for, and the cells of the name."""
-    for rank in (3, 2, 1, 0):
+    wanted = max(_LEAST_NAME, min(names, 2 * _LEAST_NAME))
+    for rank in sorted({column.rank for column in _COLUMNS}, reverse=True):
         columns = [column for column in _COLUMNS if column.rank <= rank]
         rest = width - sum(column.width + len(_GAP) for column in columns)
-        if rest >= max(_LEAST_NAME, min(names, 2 * _LEAST_NAME)) or rank == 0:
+        if rest >= (wanted if rank > _ESSENTIAL else _SHORTEST_NAME):
             break
-    return columns, max(8, rest)
+    return columns, max(1, rest)
 
 
 def _option(line: Line | str, columns: Sequence[_Column], name: int) -> Option:
