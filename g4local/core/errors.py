@@ -19,11 +19,15 @@ G4Error                      1   anything that went wrong and is told in one sen
 └── Cancelled              130   the user stopped it
 """
 
+import re
 from typing import ClassVar
 
 _LONGEST = 1000
 """Characters of a message; names and values in it come from files, and can be as long as these."""
 
+
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
+"""What libraries put before the system's words."""
 
 AGAIN = "Convert it or download it again."
 """What helps when a model's file is damaged."""
@@ -45,7 +49,7 @@ class G4Error(Exception):
 def reason(error: Exception) -> str:
     """Why it failed, in the system's words, without the number and name that Python puts around them, and full stop."""
     told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return told.removesuffix(".") or type(error).__name__
+    return _NUMBER.sub("", told).removesuffix(".") or type(error).__name__
 
 
 class UsageError(G4Error):

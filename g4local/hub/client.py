@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from g4local import __version__
+from g4local.core.addresses import is_address
 from g4local.core.errors import ModelNotFound, NetworkError, UsageError, reason
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Passing(NetworkError):
 
 
 def prepare() -> None:
-    """Load the library, which is to print nothing; UsageError where one of its variables is no number and has to be."""
+    """Load the library, which is to print nothing; UsageError where a variable of its is no number or no address."""
     _keep_quiet()
     try:
         import_module("huggingface_hub.constants")  # reads its variables; what imports it lazily prints its errors
@@ -44,9 +45,15 @@ def prepare() -> None:
             f"A variable of huggingface_hub's makes no sense: {reason(error)}.",
             "HF_HUB_DOWNLOAD_TIMEOUT and HF_HUB_ETAG_TIMEOUT are whole numbers of seconds.",
         ) from error
+    from huggingface_hub import constants
     from huggingface_hub.utils import logging
 
     logging.set_verbosity(logging.ERROR)
+    if not is_address(constants.ENDPOINT):
+        raise UsageError(
+            f"HF_ENDPOINT is {constants.ENDPOINT!r}, which is no address.",
+            "It looks like https://hub.example.org; without it, it is Hugging Face's own.",
+        )
 
 
 def session() -> "Client":

@@ -252,3 +252,16 @@ def test_the_hub_is_told_nothing_of_this_machine(here: Hub) -> None:
     (asked,) = here.log()
     names = [part.split("/")[0] for part in asked["User-Agent"].split("; ")]
     assert names == ["g4local", "hf_hub", "python"]
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "ftp://x", "http://", "http://h:xx", "http://a b"])
+def test_a_mirror_that_is_no_address_is_called_so(here: Hub, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    with pytest.raises(UsageError, match="HF_ENDPOINT is"):
+        listing("o/r", None, Event())
+
+
+def test_a_mirror_that_is_away_is_told_in_words(here: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(NetworkError, match=r"downloaded: Connection refused\.$"):
+        listing("o/r", None, Event())

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
-from urllib.parse import urlsplit
 
+from g4local.core.addresses import is_address
 from g4local.core.errors import UsageError, reason
 from g4local.tools.mcp import placeholders
 
@@ -174,20 +174,12 @@ def _address(file: Path, name: str, entry: Mapping[str, Any], filled: Fill) -> A
                 f"{file}: the MCP server {name} has the header {header!r}, which can't be sent.",
                 "Names and values of headers are one line of ASCII; look whether a variable ends with a line break.",
             )
-    if not _is_address(address.url):
+    if not is_address(address.url):
         raise UsageError(
             f"{file}: the MCP server {name} has the url {url!r}, which is no address.",
             "It looks like http://127.0.0.1:8000/mcp or https://example.org/mcp.",
         )
     return address
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
-    except ValueError:
-        return False
 
 
 def _is_text(value: Any) -> TypeGuard[str]:
