@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from g4local.core.messages import Message
 from tests.cli.conftest import PROGRAM, Run, last_session
 from tests.cli.test_commands import told
 from tests.outputs import checked
@@ -70,8 +71,8 @@ def test_a_closed_stream_is_no_traceback(line: str, code: int, environment: dict
 )
 def test_a_block_that_is_open_at_the_end_of_a_pipe_is_asked(typed: str, environment: dict[str, str]) -> None:
     finished = shell(f"printf {shlex.quote(typed)} | g4 chat demo --temp 0 -n 20", environment)
-    asked = last_session(environment)[0]
-    assert (asked.role, asked.text) == ("user", "What is\ng4local?") and finished.stdout
+    assert finished.stdout, finished.stderr
+    assert last_session(environment)[0] == Message("user", "What is\ng4local?")
     assert ("ends within a block" in finished.stderr) == (typed.count('"""') == 1)
 
 
