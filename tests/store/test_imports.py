@@ -1,12 +1,10 @@
 """Conversations of other programs, from small files in their formats."""
 
 import json
-import os
 import sqlite3
 import zipfile
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -366,31 +364,3 @@ def test_no_object_crashes_the_reader_of_our_own_export(value: dict[str, Any]) -
     except UsageError:
         return
     assert found.head is None or 0 <= found.head < len(found.nodes)
-
-
-def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    for path in (Path("/dev/zero"), tmp_path / "pipe"):
-        with pytest.raises(UsageError, match="pipe or a device"):
-            list(imports.read(path))
-
-
-def test_a_file_that_is_larger_than_any_export_is_not_read_into_memory(tmp_path: Path) -> None:
-    with (tmp_path / "large.json").open("wb") as file:
-        file.truncate((1 << 30) + 1)
-    with pytest.raises(UsageError, match="larger than any"), patch.object(imports, "_LARGEST", 1000):
-        list(imports.read(tmp_path / "large.json"))
-
-
-@pytest.mark.parametrize("cut", [10, 60, -30])
-def test_a_zip_that_is_cut_off_or_damaged_is_called_so(tmp_path: Path, cut: int) -> None:
-    whole, path = tmp_path / "whole.zip", tmp_path / "export.zip"
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("conversations.json", json.dumps([{"mapping": {}, "title": "a" * 500}]))
-    content = whole.read_bytes()
-    path.write_bytes(content[:cut])
-    with pytest.raises(UsageError, match="damaged zip"):
-        list(imports.read(path))
-    path.write_bytes(content[:55] + bytes(20) + content[75:])
-    with pytest.raises(UsageError, match="damaged zip"):
-        list(imports.read(path))

@@ -45,7 +45,7 @@ def read(path: Path) -> Iterator[Imported]:
                     raise UsageError(f"{path} is larger than any known export.", _FORMATS)
                 yield from _parsed(content, path)
     except (OSError, ValueError, RecursionError, sqlite3.Error) as error:
-        raise UsageError(f"{path} can't be read: {reason(error)}.", _FORMATS) from error
+        raise UsageError(f"{path} can't be read: {_why(error)}.", _FORMATS) from error
 
 
 def add(store: Store, imported: Imported) -> str | None:
@@ -68,6 +68,12 @@ def add(store: Store, imported: Imported) -> str | None:
         head = None if imported.head is None else numbers[imported.head]
         store.move_head(session, head, updated=imported.updated)
     return session
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested beyond reason"
+    return "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else reason(error)
 
 
 def _at_once(path: str, flags: int) -> int:
