@@ -193,10 +193,10 @@ def export(
 
 @sessions.command(name="import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files, or folders of LM Studio's.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files, or folders of such files.")],
     as_json: options.AsJson = False,
 ) -> None:
-    """Take in conversations of LM Studio, llm (logs.db), ChatGPT (its export) or g4local (json); once each."""
+    """Take in conversations of LM Studio, llm (logs.db), ChatGPT or g4local (json, backups), once each."""
     from g4local.store import imports
     from g4local.store.store import Store
 

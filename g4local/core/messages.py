@@ -4,6 +4,7 @@ The dictionaries are OpenAI's chat messages, as Google's templates for Gemma 4 t
 thought, `tool_responses` are results kept inside an assistant message; `summary` is g4local's own).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -152,13 +153,18 @@ def _part(entry: Mapping[str, Any]) -> Part:
 
 
 def _call(entry: Mapping[str, Any]) -> ToolCall:
-    arguments = entry["function"].get("arguments")
+    """A call; OpenAI's arguments are the text of a JSON object, ours and Google's the object itself."""
+    name, arguments = _string(entry["function"], "name"), entry["function"].get("arguments")
     if isinstance(arguments, str):
-        raise UsageError(
-            f"The arguments of the call to {entry['function']['name']!r} are a string.",
-            "Gemma 4's template takes them as an object, not as JSON text.",
-        )
-    return ToolCall(_string(entry["function"], "name"), dict(arguments or {}), _string(entry, "id"))
+        try:
+            arguments = json.loads(arguments or "{}")
+        except (ValueError, RecursionError):
+            arguments = None
+        if not isinstance(arguments, dict):
+            raise UsageError(
+                f"The arguments of the call to {name!r} are no JSON object.", 'They look like {"path": "x"}.'
+            )
+    return ToolCall(name, dict(arguments or {}), _string(entry, "id"))
 
 
 def _string(entry: Mapping[str, Any], key: str) -> str:

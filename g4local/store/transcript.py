@@ -98,7 +98,22 @@ def chat_object(transcript: Transcript) -> dict[str, Json]:
     """The conversation as it stands, as a line of OpenAI's format for fine-tuning; `g4local prompt` takes it, too."""
     system = transcript.session.setting("system")
     messages = [Message("system", system)] if system else []
-    return {"messages": [to_dict(message) for message in (*messages, *transcript.messages)]}
+    return {"messages": [_openai(message) for message in (*messages, *transcript.messages)]}
+
+
+def _openai(message: Message) -> dict[str, Json]:
+    """The message with the arguments of its calls as text, as OpenAI's are."""
+    entry = to_dict(message)
+    if message.tool_calls:
+        entry["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    return entry
 
 
 def markdown(transcript: Transcript, numbers: Mapping[int, int] | None = None) -> str:

@@ -355,7 +355,7 @@ def test_conversations_of_other_programs_are_taken_in_once(command: Command, own
     finished = command("sessions", "import", str(folder))
     assert finished.returncode == 1
     assert finished.stdout == "imported 0 sessions; 1 are here already or are empty\n"
-    assert "0.conversation.json can't be read" in finished.stderr
+    assert "0.conversation.json is no JSON" in finished.stderr
 
     conversation["messages"][0]["versions"][0]["content"] = [{"type": "file"}]  # type: ignore[index]
     (folder / "0.conversation.json").write_text(json.dumps(conversation), encoding="utf-8")

@@ -57,7 +57,8 @@ def test_anything_else_is_a_usage_error(entry: Any) -> None:
         {"role": "user", "content": [{"type": "text", "text": 5}]},
         {"role": "user", "content": [{"type": []}]},
         {"role": [], "content": "x"},
-        {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[1]"}}]},
+        {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]},
         {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": [1]}}]},
         {"role": "assistant", "reasoning_content": 5},
     ],
@@ -67,6 +68,12 @@ def test_a_message_that_means_nothing_is_refused_in_one_sentence(entry: dict[str
         from_dict(entry)
     assert caught.value.message.endswith(".")
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("arguments", ['{"a": 1}', {"a": 1}])
+def test_arguments_are_an_object_or_as_openais_its_text(arguments: Any) -> None:
+    message = from_dict({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": arguments}}]})
+    assert message.tool_calls == (ToolCall("f", {"a": 1}),)
 
 
 def test_null_arguments_are_no_arguments() -> None:

@@ -7,12 +7,12 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from g4local.core.errors import UsageError, reason
-from g4local.store.imports import chatgpt, llm, lm_studio, own
+from g4local.store.imports import chat, chatgpt, llm, lm_studio, own
 from g4local.store.imports.values import Imported, items, table
 from g4local.store.store import Store
 
@@ -20,12 +20,23 @@ _LARGEST = 1 << 30
 """Bytes of a file, or of one in an archive, that is read into memory."""
 _DATABASE, _ZIP = b"SQLite format 3\0", b"PK"
 """How these files begin."""
-_FORMATS = "Known are LM Studio's conversations, llm's logs.db, ChatGPT's export (zip or json), and g4local's own json."
+_FORMATS = (
+    "Known are LM Studio's conversations, llm's logs.db, ChatGPT's export (zip, its folder or json), g4local's own "
+    "json and backups, and OpenAI's chat messages."
+)
+_IN_FOLDERS = ("*.conversation.json", "conversations*.json")
+"""LM Studio's, and those of ChatGPT's export once it is unpacked."""
 
 
 def files(paths: Sequence[Path]) -> list[Path]:
-    """The files that are meant: a folder stands for LM Studio's conversations in it."""
-    return [file for path in paths for file in (sorted(path.rglob("*.conversation.json")) if path.is_dir() else [path])]
+    """The files that are meant: a folder stands for those in it that are known by their names; UsageError for none."""
+    found: list[Path] = []
+    for path in paths:
+        inside = {file for name in _IN_FOLDERS for file in path.rglob(name)} if path.is_dir() else {path}
+        if not inside:
+            raise UsageError(f"Nothing that is known was found in {path}.", _FORMATS)
+        found += sorted(inside)
+    return found
 
 
 def read(path: Path) -> Iterator[Imported]:
@@ -38,7 +49,7 @@ def read(path: Path) -> Iterator[Imported]:
             if begin.startswith(_ZIP):
                 yield from _archived(path)
             elif begin == _DATABASE:
-                yield from llm.read(path)
+                yield from _kept(path)
             else:
                 content = begin + opened.read(_LARGEST)
                 if len(content) > _LARGEST:
@@ -81,6 +92,13 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def _kept(path: Path) -> Iterator[Imported]:
+    """Those in a database: a store of g4local's, or llm's."""
+    with closing(own.opened(path)) as database:
+        tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return own.stored(path) if tables >= {"sessions", "messages", "drafts"} else llm.read(path)
+
+
 def _archived(path: Path) -> Iterator[Imported]:
     """ChatGPT's export as it is downloaded; larger ones hold their conversations in several files."""
     with _unpacking(path):
@@ -111,13 +129,16 @@ def _unpacking(path: Path) -> Iterator[None]:
 
 
 def _parsed(content: bytes, path: Path) -> Iterator[Imported]:
-    values = _json(content.decode("utf-8-sig"))
+    try:
+        values = _json(content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON.", _FORMATS) from error
     kinds = {"mapping": chatgpt.read, "messages": lm_studio.read}
     for value in (table(each) for each in values):
         if value.get("schema") == own.SCHEMA:
             yield own.read(value)
             continue
-        reader = next((kinds[key] for key in kinds if key in value), None)
+        reader = chat.read if chat.is_one(value) else next((kinds[key] for key in kinds if key in value), None)
         if reader is None:
             raise UsageError(f"{path} holds no conversations that are known here.", _FORMATS)
         yield reader(value)

@@ -6,11 +6,12 @@
 OpenAI documents no format; this is what exports of 2023 to 2026 hold.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from g4local.core.messages import Message
-from g4local.store.imports.values import Imported, Tree, items, seconds, settled, table, text
+from g4local.store.imports.values import Imported, Tree, fingerprint, items, seconds, settled, table, text
 
 _TEXTS = ("text", "multimodal_text")
 _SILENT = ("user_editable_context", "model_editable_context", "reasoning_recap")
@@ -40,11 +41,11 @@ def read(conversation: dict[str, Any]) -> Imported:
         last, thought = _visit(tree, table(node.get("message")), place)
         places[place.node] = last
         waiting += [_Place(text(child), last, thought) for child in reversed(items(node.get("children")))]
-    model = text(conversation.get("default_model_slug"))
+    model = text(conversation.get("default_model_slug")) or _last_model(mapping.values())
     name = text(conversation.get("conversation_id")) or text(conversation.get("id"))
     updated = seconds(conversation.get("update_time"))
     return Imported(
-        source=f"chatgpt:{name}:{updated}",
+        source=f"chatgpt:{f'{name}:{updated}' if name and updated else fingerprint(conversation)}",
         title=text(conversation.get("title")) or tree.first_words(),
         nodes=tree.nodes,
         head=places.get(text(conversation.get("current_node")), len(tree.nodes) - 1 if tree.nodes else None),
@@ -53,6 +54,12 @@ def read(conversation: dict[str, Any]) -> Imported:
         turns=settled(model, ""),
         left_out=tree.left_out,
     )
+
+
+def _last_model(nodes: Iterable[dict[str, Any]]) -> str:
+    """The model that the last of the messages tells, as older exports do."""
+    metadata = (table(table(node.get("message")).get("metadata")) for node in nodes)
+    return next((slug for slug in reversed([text(each.get("model_slug")) for each in metadata]) if slug), "")
 
 
 def _visit(tree: Tree, message: dict[str, Any], place: _Place) -> tuple[int | None, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from g4local.core.messages import Message, ToolCall
-from g4local.store.imports.values import Imported, Tree, items, reply, seconds, settled, table, text
+from g4local.store.imports.values import Imported, Tree, fingerprint, items, reply, seconds, settled, table, text
 
 _MILLISECOND = 0.001
 _SYSTEM_FIELD = "llm.prediction.systemPrompt"
@@ -32,7 +32,7 @@ def read(conversation: dict[str, Any]) -> Imported:
     created = seconds(conversation.get("createdAt"), _MILLISECOND)
     last = max(seconds(conversation.get(f"{who}LastMessagedAt"), _MILLISECOND) for who in ("user", "assistant"))
     return Imported(
-        source=f"lm-studio:{created}:{last}",
+        source=f"lm-studio:{f'{created}:{last}' if created else fingerprint(conversation)}",
         title=text(conversation.get("name")) or tree.first_words(),
         nodes=tree.nodes,
         head=head,

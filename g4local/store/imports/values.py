@@ -1,8 +1,10 @@
 """A conversation of another program as it is put into the store, and JSON of which nothing is sure."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from g4local.core.messages import Json, Message, ToolCall
@@ -72,6 +74,11 @@ class Tree:
     def first_words(self) -> str:
         """What the user said first."""
         return next((node.message.text for node in self.nodes if node.message.role == "user"), "")
+
+
+def fingerprint(conversation: Mapping[str, Any]) -> str:
+    """The hash of all that a file says of a conversation, which stands in for an id or a time that it does not tell."""
+    return sha256(json.dumps(conversation, sort_keys=True).encode()).hexdigest()
 
 
 def settled(model: str, system: str) -> list[ImportedTurn]:
