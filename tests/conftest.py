@@ -30,6 +30,7 @@ Tiny = Callable[..., Path]
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home that belongs to the test alone."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("G4LOCAL_PLAIN", "1")
     monkeypatch.setenv("G4LOCAL_HOME", str(tmp_path))
     return tmp_path
 

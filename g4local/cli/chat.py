@@ -1,4 +1,4 @@
-"""`g4local chat`: a conversation in the terminal, line by line."""
+"""`g4local chat`: a conversation in the terminal, in the app or line by line."""
 
 import sys
 from contextlib import ExitStack
@@ -27,10 +27,15 @@ _QUOTES = '"""'
 
 @takes(ChatRequest, CHAT_FLAGS)
 def chat(request: ChatRequest) -> None:
-    """Talk with a model; /help lists what can be typed."""
-    if not (request.model or request.go_on or request.session):
-        raise UsageError("There is no model named, and no session to go on with.", "g4local chat demo")
-    converse(request)
+    """Talk with a model, in the app; with --plain, and where there is no terminal, line by line."""
+    if request.plain or not _has_room_for_the_app():
+        if not (request.model or request.go_on or request.session):
+            raise UsageError("There is no model named, and no session to go on with.", "g4local chat demo")
+        converse(request)
+    else:
+        from g4tui.app import run
+
+        run(request)
 
 
 def converse(request: Request) -> None:
@@ -100,6 +105,12 @@ def _read(typed: list[str]) -> str | None:
         output.note("\nThe block is dropped.")
         return ""
     return "\n".join(lines).rstrip().removesuffix(_QUOTES).strip("\n")
+
+
+def _has_room_for_the_app() -> bool:
+    """Whether a person sees a terminal that can be drawn on."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream and stream.isatty() for stream in streams) and environ.get("TERM", "dumb") != "dumb"
 
 
 def _at_terminal() -> bool:

@@ -1,6 +1,5 @@
 """`g4local sessions rm`: conversations that go for good; several at once are shown and asked for before."""
 
-import shutil
 from dataclasses import dataclass
 from os import environ
 from time import time
@@ -57,20 +56,17 @@ def rm(choice: Choice, as_json: options.AsJson = False) -> None:
 
     With --all and --older-than they are shown, and asked for.
     """
-    from g4local.store import upkeep
+    from g4local.forgetting import forget
     from g4local.tools import permissions
 
-    rules = paths(environ).permissions
-    permissions.read(rules)  # one that can't be understood is told while everything is there yet
+    places = paths(environ)
+    permissions.read(places.permissions)  # one that can't be understood is told before anything is asked
+    lost: list[int] = []
     with opened() as store:
         chosen = _chosen(store, choice)
         if not choice.dry_run:
             _ask(choice, chosen)
-            upkeep.remove(store, chosen)
-    lost: list[int] = []
-    if chosen and not choice.dry_run:
-        permissions.forget(rules, (session.id for session in chosen))
-        lost = [] if choice.keep_snapshots else _remove_snapshots()
+            lost = forget(store, chosen, places, keep_snapshots=choice.keep_snapshots)
     if as_json:
         removed: dict[str, Json] = {"removed": [session.id for session in chosen], "dry_run": choice.dry_run}
         freed: dict[str, Json] = {"snapshots": len(lost), "snapshots_bytes": sum(lost)}
@@ -117,13 +113,3 @@ def _tell(choice: Choice, chosen: list["Session"], lost: list[int]) -> None:
             f"{count} ({output.human_bytes(sum(lost))}) removed, also of other sessions: a snapshot holds what was "
             "said, not in which session. Other chats are read once more when they go on."
         )
-
-
-def _remove_snapshots() -> list[int]:
-    """Remove all snapshots; their sizes."""
-    from g4local.backend.state.snapshots import SUFFIX
-
-    folder = paths(environ).snapshots
-    sizes = [path.stat().st_size for path in folder.rglob(f"*{SUFFIX}") if path.is_file()]
-    shutil.rmtree(folder, ignore_errors=True)
-    return sizes

@@ -225,7 +225,7 @@ CHAT_FLAGS: dict[str, Any] = {
         str,
         typer.Argument(
             metavar="MODEL",
-            help="As of `run`; without it, that of the session that is gone on with.",
+            help="As of `run`; without it, that of the session that is gone on with. The app asks for one.",
             autocompletion=completion.models,
         ),
     ],
@@ -240,6 +240,9 @@ CHAT_FLAGS: dict[str, Any] = {
             help="Free the memory after so long without a question, 30m without it; 0 is after each answer, "
             "-1 or forever never.",
         ),
+    ],
+    "plain": Annotated[
+        bool, typer.Option("--plain", envvar="G4LOCAL_PLAIN", help="Talk line by line, without the app.")
     ],
 }
 """Those of `chat`."""
@@ -264,3 +267,5 @@ class ChatRequest(Request):
     """How `chat` is told so: a session that it goes on with knows its model."""
 
     model: str = ""
+    plain: bool = False
+    """Line by line also where the app could be shown."""

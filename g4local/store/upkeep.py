@@ -10,7 +10,7 @@ from pathlib import Path
 from g4local.core.errors import StoreError, UsageError, reason
 from g4local.store.database import told
 from g4local.store.store import PATH, Store
-from g4local.store.values import Session, Stored
+from g4local.store.values import Session, Stored, storable, title_of
 
 _TABLES = ("sessions", "turns", "messages", "drafts", "words")
 """What a store is made of."""
@@ -89,6 +89,16 @@ def fork(store: Store, session: Session, at: int | None) -> str:
         name = store.start(session.title, forked_from=session.id)
         store.move_head(name, session.head if at is None else at)
     return name
+
+
+def rename(store: Store, session: Session, title: str) -> str:
+    """Give a session another title, its first words on one line; what it is called now. UsageError for none."""
+    if not title.strip():
+        raise UsageError("A title has at least a letter.", "Give some words.")
+    named = title_of(storable(title))
+    with store.writing():
+        store.database.execute("UPDATE sessions SET title = ? WHERE id = ?", (named, session.id))
+    return named
 
 
 def remove(store: Store, sessions: Sequence[Session]) -> None:

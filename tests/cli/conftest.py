@@ -30,7 +30,13 @@ Run = Callable[..., Finished]
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of the program: a home of its own, no colour asked for, no network for the hub's library."""
     home = tmp_path_factory.mktemp("home")
-    return {**os.environ, "G4LOCAL_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    return {
+        **os.environ,
+        "G4LOCAL_HOME": str(home),
+        "HF_HUB_OFFLINE": "1",
+        "G4LOCAL_PLAIN": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
 
 
 @pytest.fixture(scope="session")

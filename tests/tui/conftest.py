@@ -1,38 +1,53 @@
 """Pictures of screens, and a conversation with an engine that follows a script."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.app import App
+from textual.pilot import Pilot
 
 from g4local.chat.conversation import Conversation, ConversationOptions
 from g4local.chat.recording import Recording
+from g4local.core.events import TurnFinished
 from g4local.opening.approval import Approval, Scope
 from g4local.settings import paths
 from g4local.tools.registry import available
 from g4tui import talk
+from g4tui.widgets.meter import Meter
 from tests.fakes import ScriptedEngine
 
 PICTURES = Path(__file__).parent / "pictures"
 WRITE = "G4LOCAL_WRITE_PICTURES"
 """Set to anything, pictures are written instead of compared; look at each of them before it is committed."""
 
-Picture = Callable[[App[None], str], None]
+_STILL_FRAMES = 8
+"""So long nothing may change before a picture is taken."""
+
+Picture = Callable[[Pilot[None], str], Awaitable[None]]
 
 
 @pytest.fixture
 def picture(monkeypatch: pytest.MonkeyPatch) -> Picture:
-    """Compares the screen with the picture of this name."""
+    """Compares the screen with the picture of this name, when it has come to rest; no clock shows on it."""
     monkeypatch.delenv("NO_COLOR", raising=False)
+    finished = Meter.finished
 
-    def compare(app: App[None], name: str) -> None:
+    def without_a_clock(meter: Meter, turn: TurnFinished) -> None:
+        finished(meter, replace(turn, timing=replace(turn.timing, ttft=0.25)))
+
+    monkeypatch.setattr(Meter, "finished", without_a_clock)
+
+    async def compare(pilot: Pilot[None], name: str) -> None:
+        app = pilot.app
+        for each in app.screen.query("TextArea, Input"):
+            each.cursor_blink = False  # type: ignore[attr-defined]
+        svg = await _at_rest(pilot)
         width, height = app.size
         file = PICTURES / f"{name}-{width}x{height}-{app.theme}.svg"
-        svg = app.export_screenshot(simplify=True)
         if os.environ.get(WRITE):
             PICTURES.mkdir(exist_ok=True)
             file.write_text(svg, encoding="utf-8")
@@ -44,6 +59,17 @@ def picture(monkeypatch: pytest.MonkeyPatch) -> Picture:
             raise AssertionError(f"the screen is not {file.name} any more, but {other}")
 
     return compare
+
+
+async def _at_rest(pilot: Pilot[None]) -> str:
+    """The screen as SVG, once it stays the same for some frames."""
+    before, same = "", 0
+    while same < _STILL_FRAMES:
+        await pilot.pause(0.05)
+        svg = pilot.app.export_screenshot(simplify=True)
+        same = same + 1 if svg == before else 0
+        before = svg
+    return before
 
 
 @pytest.fixture

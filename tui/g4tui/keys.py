@@ -21,6 +21,8 @@ Scope = Literal[
     "choice",
     "tick",
     "path",
+    "sessions",
+    "session_list",
 ]
 """Where keys hold: everywhere, on one screen, or in one widget."""
 
@@ -43,6 +45,9 @@ class Key:
 
 KEYS: Mapping[Scope, tuple[Key, ...]] = {
     "app": (
+        Key("f2", "go('chat')", "Chat", is_shown=False),
+        Key("f3", "go('models')", "Models"),
+        Key("f4", "go('sessions')", "Sessions"),
         Key("ctrl+q", "leave", "Quit"),
         Key("ctrl+z", "suspend_process", "Suspend", is_shown=False, is_first=True),
     ),
@@ -128,6 +133,18 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
     "path": (
         Key("tab", "complete", "Complete, or next field", is_shown=False),
         Key("down", "down", "Into the list", is_shown=False),
+    ),
+    "sessions": (
+        Key("escape", "back", "Back"),
+        Key("slash", "search", "Search"),
+    ),
+    "session_list": (
+        Key("enter", "select", "Go on"),
+        Key("r", "screen.rename", "Rename"),
+        Key("f", "screen.fork", "Fork"),
+        Key("e", "screen.export", "Export"),
+        Key("d,delete", "screen.remove", "Remove"),
+        Key("u", "screen.undo", "Undo"),
     ),
 }
 

@@ -74,7 +74,7 @@ class Meter(Widget):
         cells = max(8, min(_BAR, width - cell_len(head) - cell_len(memory) - 2))
         line = Content(head) + bar([(count, colour) for _, count, colour in parts], contents.context, cells)
         for name, count, colour in parts:
-            told = Content.assemble(("  ■ ", colour), f"{name} {count:,}")
+            told = Content.assemble("  ", ("■", colour), f" {name} {count:,}")
             if count and line.cell_length + told.cell_length + cell_len(memory) <= width:
                 line += told
         return line + Content(memory)

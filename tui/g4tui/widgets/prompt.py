@@ -1,12 +1,14 @@
 """Where a question is typed: it grows with its text, and knows what was asked before."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 
 from g4tui import keys
+from g4tui.attachments import given
 
 
 class Prompt(TextArea):
@@ -38,6 +40,16 @@ class Prompt(TextArea):
 
     class CompletionWanted(Message):
         """The marked completion is to be taken."""
+
+    class FileGiven(Message):
+        """The path of a file was pasted, or dropped by the terminal."""
+
+        def __init__(self, path: Path) -> None:
+            super().__init__()
+            self.path = path
+
+    class Backed(Message):
+        """There is nothing left to be deleted before the cursor."""
 
     def __init__(self) -> None:
         super().__init__(compact=True, highlight_cursor_line=False, placeholder="Ask something, or / for commands")
@@ -110,6 +122,19 @@ class Prompt(TextArea):
         """Take the marked completion."""
         if self.completions:
             self.post_message(self.CompletionWanted())
+
+    def action_delete_left(self) -> None:
+        """Delete the character before the cursor."""
+        if not self.text:
+            self.post_message(self.Backed())
+        super().action_delete_left()
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """Take the path of a file as that file, and anything else as text."""
+        if path := given(event.text):
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.FileGiven(path))
 
     async def _on_key(self, event: events.Key) -> None:
         """Do at once what a key of ours means: as a binding it would wait for its turn behind what is typed next."""

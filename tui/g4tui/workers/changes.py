@@ -1,28 +1,20 @@
 """What a person changes in a conversation between two turns; each says what came of it as a message."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from os import environ
 from pathlib import Path
 
 from g4local.chat import adjusting
 from g4local.chat.conversation import Conversation
-from g4local.core.errors import G4Error, UsageError, reason
-from g4local.core.files import write_whole
+from g4local.core.errors import UsageError
+from g4local.opening.offering import local
+from g4local.opening.request import Request
 from g4local.settings import paths
-from g4local.store import transcript
 from g4local.store.store import Store
-from g4local.store.transcript import Transcript
-from g4local.tools.registry import available, harmless
+from g4local.tools.registry import harmless
+from g4tui.export import write
 from g4tui.workers.turns import HistoryChanged, JobDone
-
-_FORMS: Mapping[str, Callable[[Transcript], str]] = {
-    ".md": transcript.markdown,
-    ".json": lambda whole: json.dumps(transcript.session_object(whole), ensure_ascii=False) + "\n",
-    ".jsonl": lambda whole: json.dumps(transcript.chat_object(whole), ensure_ascii=False) + "\n",
-}
-"""How a file whose name ends so tells of a session."""
 
 
 def anew(talk: Conversation) -> HistoryChanged:
@@ -33,12 +25,15 @@ def anew(talk: Conversation) -> HistoryChanged:
 
 
 def taken_back(talk: Conversation, question: int | None = None) -> HistoryChanged:
-    """Take back a question, the last one unless an index is given, and all that followed, to be changed."""
-    asked = [index for index, message in enumerate(talk.messages) if message.role == "user"]
-    if not asked:
-        raise UsageError("There is no question to take back.", "Ask something first.")
-    text = talk.rewind(asked[-1] if question is None else question)
+    """Take back a question, the last one or the one with this number, and all that followed, to be changed."""
+    text = talk.rewind(_place(talk, -1 if question is None else question))
     return HistoryChanged(question=text, note="Change the question and send it; what was said is kept as a branch.")
+
+
+def other_branch(talk: Conversation, question: int, step: int) -> HistoryChanged:
+    """Go over to another version of the question with this number, and to what followed it."""
+    talk.turn_to(_place(talk, question), step)
+    return HistoryChanged()
 
 
 def thinking(talk: Conversation, word: str) -> JobDone:
@@ -63,9 +58,9 @@ def setting(talk: Conversation, argument: str) -> JobDone:
     return JobDone("\n".join(told))
 
 
-def tools(talk: Conversation, argument: str, folder: Path) -> JobDone:
+def tools(talk: Conversation, argument: str, request: Request) -> JobDone:
     """Choose the tools that the model is told of, or tell which there are."""
-    known = (*available(folder)[0], *(tool for tool in talk.tools if tool.served))
+    known = (*local(request)[0], *(tool for tool in talk.tools if tool.served))
     names = {"on": [tool.name for tool in harmless(known)], "off": list[str]()}.get(argument, argument.split())
     if unknown := [name for name in names if name not in {tool.name for tool in known}]:
         raise UsageError(f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(tool.name for tool in known)}.")
@@ -83,19 +78,16 @@ def exported(talk: Conversation, file: str) -> JobDone:
     """Write the conversation to a new file, in the form that its name ends in."""
     if not talk.session:
         raise UsageError("Nothing of this conversation is kept, so there is nothing to export.", "Ask something first.")
-    target = Path(file).expanduser()
-    write = _FORMS.get(target.suffix)
-    if write is None:
-        raise UsageError(f"{file or 'Nothing'!r} ends in none of .md, .json and .jsonl.", "/export talk.md")
-    if target.exists():
-        raise UsageError(f"{target} is there already.", "Give another name.")
     with Store(paths(environ).sessions) as store:
-        text = write(transcript.read(store, store.find(talk.session)))
-    try:
-        write_whole(target, text)
-    except OSError as error:
-        raise G4Error(f"{target} can't be written: {reason(error)}.", "Give another place.") from error
-    return JobDone(f"Written to {target}.")
+        return JobDone(f"Written to {write(store, talk.session, Path(file))}.")
+
+
+def _place(talk: Conversation, question: int) -> int:
+    """The place of a question in the history, by its number among the questions, from 0 or from the end."""
+    places = [index for index, message in enumerate(talk.messages) if message.role == "user"]
+    if not -len(places) <= question < len(places):
+        raise UsageError("There is no such question.", "Ask something first.")
+    return places[question]
 
 
 def _others(talk: Conversation, known: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """What is done with the conversation, in threads: turns, loads, and jobs between them; what happens is posted."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from threading import Event as Wish
@@ -18,6 +18,7 @@ from g4local.core.messages import ToolCall
 from g4local.core.progress import Progress, Report, silent
 from g4local.opening.approval import Answer, Ask
 from g4local.opening.request import Request
+from g4local.store.branches import Branch
 from g4tui.talk import Opened, Talk
 
 Begin = Callable[[Conversation, Report, Wish], Generator[Event, None, None]]
@@ -120,6 +121,14 @@ class Measured(Message):
         self.memory = memory
 
 
+class BranchesFound(Message):
+    """Which questions have other versions, by their places among the questions: which one this is, and of how many."""
+
+    def __init__(self, versions: Mapping[int, Branch]) -> None:
+        super().__init__()
+        self.versions = versions
+
+
 class HistoryChanged(Message):
     """The history is another one."""
 
@@ -187,14 +196,21 @@ def run_turn(screen: MessagePump, talk: Talk, begin: Begin, cancel: Wish) -> Non
 
 
 def measure(screen: MessagePump, talk: Talk, cancel: Wish) -> None:
-    """Look at what the context is made of, and let the model read ahead; where that can't be done, nothing is told."""
+    """Look at the context and at the branches, and let the model read ahead; what can't be known is not told."""
     try:
-        contents = talk.contents(silent, cancel)
+        with talk.held(cancel) as conversation:
+            screen.post_message(BranchesFound(_versions(conversation)))
+        screen.post_message(Measured(talk.contents(silent, cancel), talk.memory))
         with talk.held(cancel) as conversation:
             conversation.read_ahead()
     except G4Error:
         return
-    screen.post_message(Measured(contents, talk.memory))
+
+
+def _versions(talk: Conversation) -> dict[int, Branch]:
+    questions = [index for index, message in enumerate(talk.messages) if message.role == "user"]
+    branches = talk.branches()
+    return {number: branches[index] for number, index in enumerate(questions) if index in branches}
 
 
 def make_room(screen: MessagePump, change: Callable[[Report, Wish], Change], cancel: Wish) -> None:

@@ -1,0 +1,61 @@
+"""The app: which screens there are, and what holds on all of them."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import BindingType
+
+from g4local.opening.request import Request
+from g4tui import keys
+from g4tui.screens.chat import ChatScreen
+from g4tui.screens.models import ModelsScreen
+from g4tui.screens.sessions import SessionsScreen
+
+
+class G4App(App[None]):
+    """The chat and all that belongs to it, in one terminal."""
+
+    CSS_PATH = "g4tui.tcss"
+    TITLE = "g4local"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("app")
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self._request = request
+
+    async def on_mount(self) -> None:
+        """Show the chat; the other screens are made when they are asked for."""
+        self._chat = ChatScreen(self._request)
+        self.add_mode("chat", lambda: self._chat)
+        self.add_mode("models", ModelsScreen)
+        self.add_mode("sessions", lambda: SessionsScreen(lambda: self._chat.session))
+        await self.switch_mode("chat")
+
+    @on(ModelsScreen.Left)
+    @on(SessionsScreen.Left)
+    def _left(self) -> None:
+        self.switch_mode("chat")
+
+    def on_sessions_screen_chosen(self, event: SessionsScreen.Chosen) -> None:
+        """Go on with a session in the chat."""
+        self.switch_mode("chat")
+        self._chat.go_on_with(event.session)
+
+    def on_models_screen_load_wanted(self, event: ModelsScreen.LoadWanted) -> None:
+        """Let another model answer in the chat."""
+        self.switch_mode("chat")
+        self._chat.answer_with(event.request)
+
+    def action_go(self, mode: str) -> None:
+        """Show another screen."""
+        self.switch_mode(mode)
+
+    def action_leave(self) -> None:
+        """Leave; what was said is kept."""
+        self.exit()
+
+
+def run(request: Request) -> None:
+    """Show the app until the person leaves."""
+    G4App(request).run()

@@ -1,0 +1,1 @@
+"""What fills the terminal: a screen connects workers and widgets."""
