@@ -110,12 +110,12 @@ def test_the_screen_looks_so(shelf: Path, picture: Picture, size: tuple[int, int
         screen.query_one(Notice).tell(G4Error("The hub has no owner/none, or does not show it to you.", "Check it."))
         await mark(pilot, "e2b:q8_0")
         await pilot.pause()
-        picture(app, "models")
+        await picture(pilot, "models")
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, Dialog))
         app.screen.query_one("#told").display = False  # the disk's free room
         await pilot.pause()
-        picture(app, "models-pull")
+        await picture(pilot, "models-pull")
 
     app = Shelf()
     drive(app, steps, size)
