@@ -27,7 +27,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
     """Wait until something is so."""
     end = monotonic() + _PATIENCE
     while not condition():
-        assert monotonic() < end, "it never came to be so"
+        assert monotonic() < end, f"it never came to be so:\n{seen(pilot.app)}"
         await pilot.pause(0.02)
 
 
