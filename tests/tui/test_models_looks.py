@@ -1,5 +1,6 @@
 """How the models screen looks, and what its dialogs hand on."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from g4local import planner
+from g4local import library, planner
 from g4local.backend.fit.fitting import Resources
 from g4local.core.errors import G4Error
 from g4local.core.progress import Progress
 from g4local.opening.request import Request
+from g4local.settings import paths
 from g4tui.jobs import Jobs, Outcome
 from g4tui.screens.dialog import Dialog
 from g4tui.widgets.job_list import JobList
@@ -48,9 +50,25 @@ def test_a_model_is_loaded_as_it_was_asked_for(shelf: Path, tiny: Tiny) -> None:
     app = Shelf()
     drive(app, steps)
     (request,) = app.wanted
-    assert request == Request(
-        str(shelf / "mine.gguf"), ctx=2048, kv_type="q8_0", lazy_ple="on", gpu_layers=-1, draft="ngram"
-    )
+    assert request == Request("mine", ctx=2048, kv_type="q8_0", lazy_ple="on", gpu_layers=-1, draft="ngram")
+
+
+def test_a_model_is_named_by_its_path_where_something_else_has_its_name(
+    shelf: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(tiny("dense", "Q8_0"), shelf / "mine.gguf")
+    (tmp_path / "elsewhere" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await looked(pilot)
+        await mark(pilot, "mine")
+        await pilot.press("l", "enter")
+        await until(pilot, lambda: app.wanted)
+
+    app = Shelf()
+    drive(app, steps)
+    assert library.find(app.wanted[0].model, paths(os.environ)).path == shelf / "mine.gguf"
 
 
 def test_one_that_does_not_fit_says_what_would(shelf: Path, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 Headers of files are read, once for as long as a file stays as it is; no weights, and nothing of the network.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,6 +75,12 @@ class Row:
     def key(self) -> str:
         """What tells it from all others."""
         return str(self.path or f"hub:{self.name}")
+
+    @property
+    def asked_for(self) -> str:
+        """What leads to it also where a file or folder has its name."""
+        is_plain = self.place == "built in" or not os.path.lexists(self.name)
+        return self.name if is_plain else str(self.path)
 
     @property
     def trained(self) -> int:

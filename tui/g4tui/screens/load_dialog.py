@@ -65,7 +65,7 @@ class LoadDialog(Dialog[Request]):
             return
         self.dismiss(
             Request(
-                self._row.name if self._row.place == "built in" else str(self._row.path),
+                self._row.asked_for,
                 ctx=options.context,
                 kv_type=options.kv_type,
                 lazy_ple=options.lazy_ple,
