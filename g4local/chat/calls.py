@@ -39,6 +39,19 @@ def unanswered(messages: Sequence[Message]) -> list[ToolCall]:
     return []
 
 
+def spoken(messages: Sequence[Message]) -> list[Message]:
+    """A history without the replies at its end that said nothing: a thought that was cut off is no answer yet."""
+    last = len(messages)
+    while last and _is_silent(messages[last - 1]):
+        last -= 1
+    return list(messages[:last])
+
+
+def _is_silent(message: Message) -> bool:
+    said = message.text or message.tool_calls or message.tool_responses
+    return message.role == "assistant" and not said
+
+
 def next_number(messages: Sequence[Message]) -> int:
     """The number of the next call, above those of all calls so far; some of these may have been taken out."""
     ids = [call.id.removeprefix("call_") for message in messages for call in message.tool_calls]

@@ -13,7 +13,7 @@ from threading import Event as Wish
 from g4local.backend.engine import Constraint, Engine, EngineInfo, Guidance, Piece, Sampling
 from g4local.chat.answers import complaint
 from g4local.chat.callgrammar import call_grammar
-from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, next_number, outcome, refuse, unanswered
+from g4local.chat.calls import CANCELLED, NOT_RUN, Approve, answer, next_number, outcome, refuse, spoken, unanswered
 from g4local.chat.recording import Recording
 from g4local.chat.stream import ReplyStream, start_of
 from g4local.chat.template import before_last_turn, markup, render, variant_of
@@ -96,7 +96,8 @@ class Conversation:
     @property
     def unfinished(self) -> bool:
         """Whether the last turn has no answer yet, so that `resume` can go on with it."""
-        return bool(self.messages) and (self.messages[-1].role in ("user", "tool") or bool(unanswered(self.messages)))
+        said = spoken(self.messages)
+        return bool(said) and (said[-1].role in ("user", "tool") or bool(unanswered(said)))
 
     @property
     def session(self) -> str | None:
@@ -129,7 +130,8 @@ class Conversation:
         The rounds and the equal calls are counted anew. UsageError when the history ends in an answer.
         """
         if not self.unfinished:
-            raise UsageError("There is no unfinished turn.", "Ask something, or retry the last answer.")
+            raise UsageError("There is no unfinished turn.", "Ask something (`Go on.`), or retry the last answer.")
+        self.messages[:] = spoken(self.messages)
         yield from self._recorded(Turn(report, cancel))
 
     def retry(self, *, report: Report, cancel: Wish) -> Generator[Event, None, None]:

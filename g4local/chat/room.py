@@ -10,7 +10,7 @@ from threading import Event as Wish
 
 from g4local.backend.engine import EngineInfo
 from g4local.chat import compaction
-from g4local.chat.calls import NOT_RUN, answer, unanswered
+from g4local.chat.calls import NOT_RUN, answer, spoken, unanswered
 from g4local.chat.compaction import Budget, Cut
 from g4local.chat.contents import Contents, contents, lightened
 from g4local.chat.conversation import Conversation
@@ -119,7 +119,7 @@ class Room:
     def _next(self, messages: Sequence[Message]) -> list[Message]:
         """What is sent when the next question is asked, or when an unfinished turn goes on."""
         if self._talk.unfinished and not self._question:
-            return list(messages)
+            return spoken(messages)
         not_run = [answer(call, NOT_RUN) for call in unanswered(messages)]
         return [*messages, *not_run, Message("user", self._question)]
 

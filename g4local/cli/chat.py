@@ -17,9 +17,7 @@ from g4local.opening.request import Request
 from g4local.settings import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from g4local.core.messages import Message
+    from g4local.chat.conversation import Conversation
 
 _PROMPT, _MORE = ">>> ", "... "
 _QUOTES = '"""'
@@ -58,7 +56,7 @@ def converse(request: Request) -> None:
         name = library.find(asked.model, paths(environ)).name
         full_name = f" ({info.name})" if info.name not in (name, info.path.stem) else ""
         output.note(f"{name}{full_name}, {info.context:,} tokens of context. /help lists commands, /bye leaves.")
-        _tell_where_it_was(talk.messages)
+        _tell_where_it_was(talk)
         session = Session(talk, asked, bar, cancel)
         while session.open and (text := _read(session.typed)) is not None:
             session.take(text)
@@ -68,17 +66,21 @@ def converse(request: Request) -> None:
         raise typer.Exit(session.exit_code)
 
 
-def _tell_where_it_was(messages: "Sequence[Message]") -> None:
+def _tell_where_it_was(talk: "Conversation") -> None:
     """The last question of a conversation that is gone on with, and its answer, a line each."""
     from g4local.store.values import title_of
 
+    messages = talk.messages
     if not messages:
         return
     output.note(f"Going on after {len(messages)} message{'s' if len(messages) > 1 else ''}.")
     last = max((number for number, each in enumerate(messages) if each.role == "user"), default=0)
     answers = [each.text for each in messages[last + 1 :] if each.role == "assistant" and each.text]
     output.note(f"  You: {title_of(messages[last].text)}")
-    output.note(f"  Model: {title_of(answers[-1])}" if answers else "  There is no answer yet; /continue asks for it.")
+    if answers:
+        output.note(f"  Model: {title_of(answers[-1])}")
+    if talk.unfinished:
+        output.note("  There is no whole answer yet; /continue asks for it.")
 
 
 def _read(typed: list[str]) -> str | None:

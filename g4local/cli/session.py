@@ -85,11 +85,18 @@ class Session:
             output.note("Stopped. /retry asks again" + (", /continue goes on." if self._talk.unfinished else "."))
         else:
             self._note(outcome.exit_code)
+        if outcome.finished:
+            self._tell_of_a_limit(outcome.finished)
         if outcome.finished and self._stats:
             print_stats(outcome.finished)
         if outcome.finished and outcome.finished.reason != "cancelled":
             self._space.look(outcome.finished)
             self._talk.read_ahead()
+
+    def _tell_of_a_limit(self, finished: events.TurnFinished) -> None:
+        most = self._talk.options.max_tokens
+        if finished.reason == "length" and not finished.context_full and 0 < most <= finished.usage.completion:
+            output.note("/set max_tokens 0 and /retry ask again without that limit.")
 
     def _note(self, exit_code: int) -> None:
         self.exit_code = self.exit_code or exit_code
@@ -103,7 +110,8 @@ class Session:
     def _set(self, argument: str) -> None:
         """show or change settings: /set, /set seed, /set seed 7, /set seed none"""
         name, _, value = argument.removeprefix("parameter ").strip().partition(" ")
-        name, value = name.replace("-", "_"), value.strip()
+        name, value = name.lstrip("-").replace("-", "_"), value.strip()
+        name = _FLAGS.get(name, name)
         settings = self._settings()
         if name and name not in settings:
             raise UsageError(f"There is no setting {name!r}.", f"Settings: {', '.join(settings)}.")
@@ -116,8 +124,14 @@ class Session:
     def _change(self, name: str, value: str) -> None:
         if name == "stats":
             self._stats = adjusting.switch(value, self._stats)
+        elif name == "think":
+            self._talk.options = replace(self._talk.options, thinking=adjusting.switch(value, False))
         else:
             self._talk.options = adjusting.adjusted(self._talk.options, name, value)
+
+    def _system(self, argument: str) -> None:
+        """show or change the system prompt: /system Be brief., /system none"""
+        self._set(f"system {argument}")
 
     def _think(self, argument: str) -> None:
         """think before answering, or not: /think on, /think off"""
@@ -198,11 +212,13 @@ class Session:
         self.open = False
 
     def _settings(self) -> dict[str, object]:
-        return {**adjusting.settings(self._talk.options), "stats": "on" if self._stats else "off"}
+        switches = {"think": self._talk.options.thinking, "stats": self._stats}
+        return {**adjusting.settings(self._talk.options), **{name: _ON_OFF[now] for name, now in switches.items()}}
 
 
 _COMMANDS: dict[str, Callable[[Session, str], None]] = {
     "set": Session._set,
+    "system": Session._system,
     "think": Session._think,
     "tools": Session._tools,
     "retry": Session._retry,
@@ -215,5 +231,8 @@ _COMMANDS: dict[str, Callable[[Session, str], None]] = {
     "help": Session._help,
     "bye": Session._bye,
 }
-_WITH_ARGUMENT = (Session._set, Session._think, Session._tools)
+_WITH_ARGUMENT = (Session._set, Session._system, Session._think, Session._tools)
+_ON_OFF = {True: "on", False: "off"}
+_FLAGS = {"temp": "temperature", "s": "system", "n": "max_tokens", "verbose": "stats"}
+"""Settings by the other names that flags have."""
 _ALIASES = {"?": "help", "exit": "bye", "quit": "bye"}

@@ -68,6 +68,9 @@ def ls(
         listed: list[Json] = [head_object(each) for each in found]
         output.json_line({"schema": "g4local.sessions.ls/1", "total": total, "sessions": listed})
         return
+    if not total:
+        output.note("There is no session yet; g4local chat demo begins one.")
+        return
     rows = [[each.id, here(each.updated), *_about(each)] for each in found]
     output.table(["ID", "USED", "MESSAGES", "MODEL", "TITLE"], rows, ("TITLE", "MODEL"))
     if len(found) < total:
@@ -109,6 +112,7 @@ def show(
             for each in leaves(found.tree)
         ]
         output.table(["END", "", "WHO", "TEXT"], rows, ("TEXT",))
+        output.note("* is where the session goes on.")
     else:
         from g4local.cli.wrapping import wrapped
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -149,7 +149,10 @@ def call(
 @tools.command(name="set")
 def set_(
     name: Name,
-    permission: Annotated[Permission, typer.Argument(help="Whether models may run it.")],
+    permission: Annotated[
+        Literal["allow", "ask", "deny", "default"],
+        typer.Argument(help="Whether models may run it; default takes the rule back."),
+    ],
     folder: Annotated[
         Path | None,
         typer.Option("--folder", metavar="DIR", help="Only there, and below.", exists=True, file_okay=False),
@@ -169,13 +172,27 @@ def set_(
 
     if folder and session is not None:
         raise UsageError("A rule is for a folder or for a session.", "Leave out --folder or --session.")
-    if _SERVED not in name:
-        with _known(Offer()) as known:
-            _named(name, known)
+    rule = None if permission == "default" else permission
+    if rule:
+        _expect_tool(name)
     held = None if session is None else _session(session)
-    permissions.remember(paths(environ).permissions, name, permission, folder=folder, session=held)
+    permissions.remember(paths(environ).permissions, name, rule, folder=folder, session=held)
     where = folder.absolute() if folder else held and f"session {held}"
     output.line(f"{name}: {permission}" + (f" in {where}" if where else ""))
+
+
+def _expect_tool(name: str) -> None:
+    """UsageError for a tool that there is not; one of an unknown server is a warning, since that may come yet."""
+    server, is_served, _ = name.partition(_SERVED)
+    if not is_served:
+        with _known(Offer()) as known:
+            _named(name, known)
+        return
+    from g4local.tools.mcp import config
+
+    file = paths(environ).mcp
+    if server not in config.names(file):
+        output.warning(f"{file} names no MCP server {server!r}, so the rule waits for one.")
 
 
 def _session(name: str) -> str:

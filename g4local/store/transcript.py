@@ -143,7 +143,8 @@ def _blocks(message: Message) -> list[str]:
     ]
     answers = [_fenced(json.dumps(each.response, ensure_ascii=False), "json") for each in message.tool_responses]
     text = [_fenced(message.text, "")] if message.role == "tool" else [message.text] if message.text else []
-    return [*thought, *calls, *answers, *text]
+    is_silent = message.role == "assistant" and not (calls or answers or text)
+    return [*thought, *calls, *answers, *text, *(["*(no answer)*"] if is_silent else [])]
 
 
 def _quoted(text: str) -> str:

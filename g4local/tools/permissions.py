@@ -62,19 +62,25 @@ def read(file: Path) -> Rules:
 
 
 def remember(
-    file: Path, tool: str, permission: Permission, *, folder: Path | None = None, session: str | None = None
+    file: Path, tool: str, permission: Permission | None, *, folder: Path | None = None, session: str | None = None
 ) -> None:
-    """Add a rule to the file, for a folder, for a session or for everywhere; what others add meanwhile is kept."""
+    """Add a rule to the file, for a folder, for a session or for everywhere; what others add meanwhile is kept.
 
-    def added(rules: Rules) -> None:
-        place = rules.tools
-        if folder is not None:
-            place = rules.folders.setdefault(os.path.realpath(folder), {})
-        elif session is not None:
-            place = rules.sessions.setdefault(session, {})
-        place[tool] = permission
+    None takes the rule back.
+    """
 
-    _change(file, added)
+    def changed(rules: Rules) -> None:
+        groups, key = (rules.sessions, session or "") if folder is None else (rules.folders, os.path.realpath(folder))
+        is_everywhere = folder is None and session is None
+        place = rules.tools if is_everywhere else groups.setdefault(key, {})
+        if permission is not None:
+            place[tool] = permission
+            return
+        place.pop(tool, None)
+        if not (place or is_everywhere):
+            del groups[key]
+
+    _change(file, changed)
 
 
 def forget(file: Path, sessions: Iterable[str]) -> None:

@@ -226,6 +226,15 @@ def test_what_there_is_not_can_be_neither_resumed_nor_retried_nor_taken_back() -
     assert len(chat.messages) == 2
 
 
+def test_a_thought_that_was_cut_off_is_no_answer_and_is_asked_for_again() -> None:
+    history = (Message("user", "First?"), Message("assistant", "", "Hm, let me"))
+    chat, engine = conversation("One.", messages=history, tools=())
+    assert chat.unfinished
+    assert text_of(list(chat.resume(report=silent, cancel=Wish()))) == "One."
+    assert [message.text for message in chat.messages] == ["First?", "One."] and "let me" not in engine.prompts[0]
+    assert not chat.unfinished
+
+
 def test_a_stored_history_that_ends_in_calls_runs_the_ones_without_a_result() -> None:
     other = ToolCall("add", {"left": 4}, "call_1")
     history = (

@@ -59,6 +59,25 @@ def test_sampling_is_set(tmp_path: Path, line: str) -> None:
     assert engine.requests[0][0].temperature == 0.5
 
 
+def test_settings_go_by_the_names_of_flags_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session, talk, _ = opened(tmp_path)
+    for line in ("/set temp 0.5", "/set --max-tokens 7", "/set think on", "/system Be brief."):
+        session.take(line)
+    assert "error" not in capsys.readouterr().err
+    options = talk.options
+    assert (options.sampling.temperature, options.max_tokens, options.thinking) == (0.5, 7, True)
+    assert options.system == "Be brief."
+    session.take("/system")
+    assert capsys.readouterr().err.split() == ["system", "Be", "brief."]
+
+
+def test_the_way_out_of_a_limit_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session, _, _ = opened(tmp_path, Reply("One two three", reason="length"))
+    session.take("/set max_tokens 2")
+    session.take("count")
+    assert "/set max_tokens 0 and /retry ask again without that limit." in capsys.readouterr().err
+
+
 def test_top_k_stays_a_whole_number(tmp_path: Path) -> None:
     session, talk, _ = opened(tmp_path)
     session.take("/set top-k 5")

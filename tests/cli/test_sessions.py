@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -22,8 +21,7 @@ from g4local.opening.request import Request
 from g4local.settings import paths
 from g4local.store.store import Store
 from tests.backend.processes import wait_until
-from tests.cli.conftest import PROGRAM, Finished, Run
-from tests.cli.terminals import Terminal
+from tests.cli.conftest import Finished, Run
 from tests.outputs import checked
 
 Command = Callable[..., Finished]
@@ -172,6 +170,9 @@ def test_without_sessions_nothing_is_listed_and_nothing_is_made(command: Command
         "total": 0,
         "sessions": [],
     }
+    finished = command("sessions")
+    assert (finished.returncode, finished.stdout) == (0, "")
+    assert finished.stderr == "There is no session yet; g4local chat demo begins one.\n"
     assert list(own_home.iterdir()) == []
 
 
@@ -253,52 +254,18 @@ def test_sessions_are_removed_by_age_or_altogether_and_what_that_costs_is_told(
     assert the_json(command("sessions", "rm", "--all", "--json", "--yes"))["removed"] == [newest]
 
 
-@pytest.mark.parametrize("which", [("--all",), ("--older-than", "0s")])
-def test_sessions_that_nobody_named_are_not_removed_without_a_yes(
-    command: Command, own_home: Path, which: tuple[str, ...]
-) -> None:
-    names = [said(own_home, text) for text in ("first", "second")]
-    finished = command("sessions", "rm", *which)
-    assert (finished.returncode, finished.stdout) == (2, "") and "Nobody can be asked" in finished.stderr
-    shown = command("sessions", "rm", *which, "--dry-run")
-    assert shown.stdout.splitlines() == [f"would remove {names[1]}  second", f"would remove {names[0]}  first"]
-    told = the_json(command("sessions", "rm", *which, "--dry-run", "--json"))
-    assert (told["removed"], told["dry_run"]) == (names[::-1], True)
-    assert the_json(command("sessions", "ls", "--json"))["total"] == 2
-    assert the_json(command("sessions", "rm", *which, "--yes", "--json"))["dry_run"] is False
-    assert the_json(command("sessions", "ls", "--json"))["total"] == 0
-
-
-@pytest.mark.parametrize(("typed", "left", "code"), [("yes\n", 0, 0), ("\n", 23, 1), ("you?\n", 23, 1)])
-def test_a_person_is_asked_for_all_and_sees_which(
-    environment: dict[str, str], own_home: Path, typed: str, left: int, code: int
-) -> None:
-    for number in range(23):
-        said(own_home, f"question {number}", title=f"{HOSTILE} {number}")
-    home = {**environment, "G4LOCAL_HOME": str(own_home)}
-    with closing(Terminal([*PROGRAM, "sessions", "rm", "--all"], home)) as terminal:
-        terminal.wait_for("and 3 more\r\nRemove these 23 sessions for good? [y]es, [n]o: ")
-        assert not set("\x1b\x07\x9b\u202e") & set(terminal.screen)
-        terminal.type(typed)
-        assert terminal.ended() == code
-        assert ("Nothing was removed." in terminal.screen) == bool(left)
-    with Store(own_home / "sessions.db") as store:
-        assert store.count() == left
-
-
-def test_rules_that_can_not_be_understood_leave_the_sessions_where_they_are(command: Command, own_home: Path) -> None:
-    session = said(own_home, "first")
-    paths(os.environ).permissions.write_text("{")
-    finished = command("sessions", "rm", session)
-    assert (finished.returncode, finished.stdout) == (2, "") and "permissions.json" in finished.stderr
-    assert the_json(command("sessions", "ls", "--json"))["total"] == 1
+def test_an_answer_that_was_cut_off_in_its_thought_is_no_empty_heading(command: Command, own_home: Path) -> None:
+    session = said(own_home, "first", "")
+    assert "## 2. Model\n\n*(no answer)*\n" in command("sessions", "show", session).stdout
 
 
 def test_branches_are_listed_by_their_ends(command: Command, own_home: Path) -> None:
     session = said(own_home, "first", "One.")
     with Store(own_home / "sessions.db") as store, store.writing():
         store.append(session, store.path_to(store.find(session).head)[0].id, Message("assistant", "Another."))
-    lines = command("sessions", "show", session, "--branches").stdout.splitlines()
+    shown = command("sessions", "show", session, "--branches")
+    lines = shown.stdout.splitlines()
+    assert shown.stderr == "* is where the session goes on.\n"
     assert [line.split()[1:] for line in lines[1:]] == [["*", "Model", "One."], ["Model", "Another."]]
 
 

@@ -125,6 +125,11 @@ def test_a_rule_is_set_and_told(g4local: Run, tmp_path: Path) -> None:
     )
     assert (here["clock"], elsewhere["clock"], here["calculate"]) == ("allow", "deny", "ask")
     assert g4local("tools", "set", "clock", "perhaps").returncode == 2
+    assert g4local("tools", "set", "clock", "default").stdout == "clock: default\n"
+    assert '"permission": "ask"' in g4local("tools", "show", "clock", "--json").stdout
+    told = g4local("tools", "set", "nowhere__read", "deny")
+    assert told.returncode == 0 and "names no MCP server 'nowhere'" in told.stderr
+    assert g4local("tools", "set", "nowhere__read", "default").stderr == ""
 
 
 def test_where_nobody_can_be_asked_a_tool_runs_by_a_rule_only(

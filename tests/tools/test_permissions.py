@@ -3,11 +3,23 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from g4local.core.errors import G4Error, UsageError
 from g4local.tools.permissions import Rules, forget, hand_on, read, remember
+
+
+def test_a_rule_can_be_taken_back_where_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "permissions.json"
+    places: list[dict[str, Any]] = [{}, {"folder": tmp_path}, {"session": "3f2a"}]
+    for place in places:
+        remember(file, "clock", "deny", **place)
+    remember(file, "calculate", "allow", folder=tmp_path)
+    for place in (*places, {"session": "none"}):
+        remember(file, "clock", None, **place)
+    assert read(file) == Rules({}, {str(tmp_path.resolve()): {"calculate": "allow"}}, {})
 
 
 def test_without_a_rule_the_person_is_asked(tmp_path: Path) -> None:
