@@ -18,24 +18,24 @@ def kept(environment: dict[str, str]) -> list[Path]:
     return [path for path in paths(environment).snapshots.rglob(f"*{SUFFIX}") if path.is_file()]
 
 
-def test_a_question_asked_again_is_not_read_again_unless_nothing_is_to_be_kept(
-    g4local: Run, environment: dict[str, str]
-) -> None:
+def test_a_question_asked_again_is_not_read_again_unless_nothing_is_to_be_kept(own: Run, own_home: Path) -> None:
+    """In a home of its own: a test before may have left snapshots in the one that they share."""
+    environment = {"G4LOCAL_HOME": str(own_home / "home")}
     for flags in (("--no-snapshots",), ("--no-save",), ("--raw",)):
-        g4local(*QUESTION, *flags)
+        own(*QUESTION, *flags)
         assert not kept(environment)
-    first, second = (json.loads(g4local(*QUESTION).stdout) for _ in range(2))
+    first, second = (json.loads(own(*QUESTION).stdout) for _ in range(2))
     assert first["usage"]["reused"] == 0
     assert second["usage"]["reused"] == second["usage"]["prompt"] == first["usage"]["prompt"]
     assert second["text"] == first["text"]
 
-    told = json.loads(g4local("doctor", "--json").stdout)
+    told = json.loads(own("doctor", "--json").stdout)
     assert told["snapshots"] == str(paths(environment).snapshots)
     assert told["snapshots_limit_bytes"] == SNAPSHOT_BYTES
     assert told["snapshot_files"] == len(kept(environment)) > 0
     assert told["snapshots_bytes"] == sum(path.stat().st_size for path in kept(environment))
 
-    g4local("sessions", "rm", first["session"])
+    own("sessions", "rm", first["session"])
     assert not paths(environment).snapshots.exists(), "they hold what was said in it"
 
 
