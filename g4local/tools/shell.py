@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 from typing import Annotated
 
 from g4local.settings import SHELL_SECONDS
-from g4local.tools.supervisor import KILLING_SECONDS, Lifeline, lifeline, supervised
+from g4local.tools.supervisor import KILLING_SECONDS, Lifeline, end_rest, lifeline, supervised, wake
 from g4local.tools.tool import Tool, ToolError, tool
 
 MOST_TOLD = 16 * 1024
@@ -106,12 +106,14 @@ def _watched(process: subprocess.Popen[bytes], said: "_Said", seconds: float, ca
 
 
 def _await(process: subprocess.Popen[bytes]) -> None:
-    """Wait until all is killed that the command started."""
-    try:
-        process.wait(2 * KILLING_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    """Wait until all is killed that the command started, also where it has killed or stopped what is to kill it."""
+    end = monotonic() + 2 * KILLING_SECONDS
+    while process.poll() is None and monotonic() < end:
+        wake(process.pid)
+        sleep(_MOMENT / 10)
+    process.kill()
+    if process.wait() == -signal.SIGKILL:
+        end_rest(process.pid)
 
 
 def _ending(code: int) -> str:

@@ -1,25 +1,29 @@
 """Programs that tools start, and what these start, end with us, however we end: also when nobody could tell them to.
 
-Between us and each program is a small process, which runs this file alone. It waits for the end of a pipe of which
-only we hold the other side, and then kills all that is below it. On Linux it becomes the parent of what is orphaned
-there, so that a process which left its group is found, too; elsewhere such a one stays.
+Between us and each program are two small processes, which run this file alone. Each waits for the end of a pipe of
+which only we hold the other side, and for that of what is below it, and then kills all that is left there. They are
+two because a program can kill or stop what is above it: one does the work of both. On Linux they become the parents of
+what is orphaned below, so that a process which left its group is found, too; elsewhere such a one stays.
 """
 
 import os
 import select
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from mmap import mmap
 from time import monotonic, sleep
 from typing import NoReturn
 
 KILLING_SECONDS = 5.0
 """How long it tries to kill what starts new processes faster than they can be found."""
 
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _MOMENT = 0.002
 _CHUNK = 4096
+_WORD = 8
+"""Bytes of a process id in the memory that those who supervise share."""
 
 
 class Lifeline:
@@ -58,17 +62,46 @@ def supervised(command: Sequence[str], given: int) -> list[str]:
     return [sys.executable, "-I", "-S", __file__, str(given), *command]
 
 
+def wake(session: int) -> None:
+    """Let those who supervise go on, where the program has stopped them. They lead the session and its first group."""
+    _kill_group(session, signal.SIGCONT)
+
+
+def end_rest(session: int) -> None:
+    """Kill what is left of a session whose leader has ended before its time, where the system tells what that is.
+
+    If one of those who supervise is left, it is given the time to do that, for it finds what has left the session, too.
+    """
+    begun = monotonic()
+    while (left := _members(session)) and (seconds := monotonic() - begun) < 2 * KILLING_SECONDS:
+        if session in left.values() and seconds < KILLING_SECONDS:
+            wake(session)
+        else:
+            for pid in left:
+                _kill(pid)
+        sleep(_MOMENT)
+
+
 def _supervise(lifeline: int, command: Sequence[str]) -> NoReturn:
-    """Run a command to its end, or to that of the lifeline; kill what is left of it, and end as it did."""
+    """Run a command below two processes that watch over it, of which this is the first; end as it did."""
     os.set_inheritable(lifeline, False)
+    group = mmap(-1, _WORD)
+    _watch(lifeline, group, lambda: _watch(lifeline, group, lambda: _execute(command, group)))
+
+
+def _watch(lifeline: int, group: mmap, begin: Callable[[], NoReturn]) -> NoReturn:
+    """Let a child begin, wait for its end or that of the lifeline, kill what is left below, and end as the child did.
+
+    The command's process group stands in `group` once there is one; SIGTERM is passed on to it.
+    """
     _adopt_orphans()
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    woken, waking = os.pipe()
+    os.set_blocking(waking, False)
+    signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: None)
-    child = _started(command)
-    signal.signal(signal.SIGTERM, lambda number, frame: _kill_group(child, signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda number, frame: _kill_group(_number(group), signal.SIGTERM))
+    child = os.fork() or begin()
     _let_go_of_its_pipes()
     events = select.poll()
     for descriptor in (lifeline, woken):
@@ -79,23 +112,26 @@ def _supervise(lifeline: int, command: Sequence[str]) -> NoReturn:
             break
         os.read(woken, _CHUNK)
         status = _reaped(child)
-    _end_as(_killed(child, status))
+    _end_as(_killed(child, group, status))
 
 
 def _adopt_orphans() -> None:
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _started(command: Sequence[str]) -> int:
-    """The command in a process group of its own, with the signals as programs expect them."""
-    child = os.fork()
-    if child:
-        return child
+def _execute(command: Sequence[str], group: mmap) -> NoReturn:
+    """Become the command, in a process group of its own, with the signals as programs expect them."""
     try:
         os.setpgid(0, 0)
+        group[:] = os.getpid().to_bytes(_WORD, sys.byteorder)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.execvp(command[0], [*command])
@@ -103,6 +139,10 @@ def _started(command: Sequence[str]) -> int:
         os.write(2, f"{command[0]}: {error.strerror}\n".encode("utf-8", "replace"))
     finally:
         os._exit(127)
+
+
+def _number(group: mmap) -> int:
+    return int.from_bytes(group[:], sys.byteorder)
 
 
 def _let_go_of_its_pipes() -> None:
@@ -122,9 +162,11 @@ def _reaped(child: int) -> int | None:
     return status
 
 
-def _killed(child: int, status: int | None) -> int:
-    """Kill the group and the orphans; how the child ended."""
-    _kill_group(child, signal.SIGKILL)
+def _killed(child: int, group: mmap, status: int | None) -> int:
+    """Kill the child, the command's group and the orphans; how the child ended."""
+    if status is None:
+        _kill(child)
+    _kill_group(_number(group), signal.SIGKILL)
     end = monotonic() + KILLING_SECONDS
     with suppress(ChildProcessError):  # there are no more
         while monotonic() < end:
@@ -133,22 +175,30 @@ def _killed(child: int, status: int | None) -> int:
                 status = ended
             if not pid:
                 for orphan in _children():
-                    with suppress(ProcessLookupError, PermissionError):
-                        os.kill(orphan, signal.SIGKILL)
+                    _kill(orphan)
                 sleep(_MOMENT)
     return signal.SIGKILL if status is None else status
 
 
 def _children() -> list[int]:
     """The processes whose parent this is, where the system tells."""
-    found = []
+    return [pid for pid, fields in _processes() if int(fields[1]) == os.getpid()]
+
+
+def _members(session: int) -> dict[int, int]:
+    """The processes of a session that have not ended, and the group of each, where the system tells."""
+    return {
+        pid: int(fields[2]) for pid, fields in _processes() if int(fields[3]) == session and fields[0] not in b"ZX"
+    }
+
+
+def _processes() -> Iterator[tuple[int, list[bytes]]]:
+    """All processes; of each its state, its parent, its group and its session, where the system tells."""
     with suppress(OSError), os.scandir("/proc") as entries:
         for each in entries:
-            with suppress(OSError, ValueError, IndexError):  # it is no process, or has just ended
-                parent = _read(f"{each.path}/stat").rpartition(b")")[2].split()[1]
-                if int(parent) == os.getpid():
-                    found.append(int(each.name))
-    return found
+            with suppress(OSError, ValueError):  # it is no process, or has just ended
+                state, parent, group, session = _read(f"{each.path}/stat").rpartition(b")")[2].split()[:4]
+                yield int(each.name), [state, parent, group, session]
 
 
 def _read(path: str) -> bytes:
@@ -165,8 +215,14 @@ def _close(descriptor: int) -> None:
 
 
 def _kill_group(leader: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # nothing is left, or only what another user's rights keep
-        os.killpg(leader, number)
+    if leader:
+        with suppress(ProcessLookupError, PermissionError):  # nothing is left, or only what another user's rights keep
+            os.killpg(leader, number)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _end_as(status: int) -> NoReturn:

@@ -157,6 +157,66 @@ def test_a_command_ends_with_the_program_however_that_ends(tmp_path: Path, numbe
     assert all(gone(pid) for pid in pids)
 
 
+BUSY = "trap '' TERM INT HUP; (sleep 1000 & echo $! > child); python3 leave.py daemon; echo $PPID > inner; sleep 1000"
+"""Leaves a process in its group and one that left it; then tells what supervises it."""
+WATCHING = [("inner",), ("outer",), ("inner", "outer"), ("inner", "program"), ("outer", "program")]
+"""Of the two that supervise a command and the program, those that come to an end."""
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@only_linux
+@pytest.mark.parametrize("victims", WATCHING, ids="+".join)
+def test_a_command_ends_also_when_what_supervises_it_is_killed(tmp_path: Path, victims: tuple[str, ...]) -> None:
+    """One is left, and that is enough; where that is the program, it does not find what has left the session."""
+    (tmp_path / "leave.py").write_text(LEAVE)
+    arguments = [
+        "tools",
+        "call",
+        "run_shell",
+        json.dumps({"command": f"echo $$ > shell; {BUSY}"}),
+        "--folder",
+        str(tmp_path),
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-m", "g4local", *arguments], env=environment) as program:
+        inner = written_pid(tmp_path / "inner")
+        watching = {"inner": inner, "outer": parent(inner), "program": program.pid}
+        left = {name: written_pid(tmp_path / name) for name in ("shell", "child", "daemon")}
+        assert parent(watching["outer"]) == program.pid and not any(ended(pid) for pid in left.values())
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # none sees another's end
+            for name in victims:
+                os.kill(watching[name], number)
+    daemon = left.pop("daemon") if "inner" in victims and "outer" in victims else 0
+    assert all(gone(pid) for pid in left.values())
+    if daemon:
+        os.kill(daemon, signal.SIGKILL)
+    else:
+        assert gone(watching["inner"]) and gone(watching["outer"])
+
+
+@only_linux
+@pytest.mark.parametrize("frozen", [("inner",), ("outer",), ("inner", "outer")], ids="+".join)
+def test_a_command_ends_also_when_what_supervises_it_was_stopped(tmp_path: Path, frozen: tuple[str, ...]) -> None:
+    (tmp_path / "leave.py").write_text(LEAVE)
+    cancel = Event()
+
+    def freeze() -> None:
+        inner = written_pid(tmp_path / "inner")
+        for pid in ({"inner": inner, "outer": parent(inner)}[name] for name in frozen):
+            os.kill(pid, signal.SIGSTOP)
+        cancel.set()
+
+    freezer = Thread(target=freeze)
+    freezer.start()
+    with pytest.raises(ToolError, match="stopped by the user"):
+        ran(tmp_path, f"echo $$ > shell; {BUSY}", cancel=cancel)
+    freezer.join()
+    assert all(gone(written_pid(tmp_path / name)) for name in ("shell", "child", "daemon", "inner"))
+
+
 def test_a_shorter_limit_may_be_asked_for_and_a_longer_one_is_none(tmp_path: Path) -> None:
     tool = shell.shell(tmp_path, 1.5)
     assert "1.5 seconds" in tool.description

@@ -19,7 +19,7 @@ from mcp_types import jsonrpc_message_adapter
 
 from g4local.tools.mcp.config import Address, Program, Server
 from g4local.tools.shell import environment
-from g4local.tools.supervisor import KILLING_SECONDS, Lifeline, lifeline, supervised
+from g4local.tools.supervisor import KILLING_SECONDS, Lifeline, end_rest, lifeline, supervised, wake
 
 MOST_BYTES = 8 << 20
 """That a server may send for each message that it gets."""
@@ -149,9 +149,13 @@ async def _end(process: Process, line: Lifeline, patience: float) -> None:
     for make_it in (process.terminate, line.cut, process.kill):
         with anyio.move_on_after(KILLING_SECONDS if make_it == process.kill else patience):
             while process.returncode is None:
+                if make_it == process.kill:
+                    wake(process.pid)
                 await anyio.sleep(_MOMENT)
         if process.returncode is None:
             make_it()
+    line.cut()
+    await anyio.to_thread.run_sync(end_rest, process.pid)
     with anyio.move_on_after(LEAVE_SECONDS), suppress(*_GONE):
         await process.aclose()
 
