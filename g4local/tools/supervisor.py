@@ -187,9 +187,7 @@ def _children() -> list[int]:
 
 def _members(session: int) -> dict[int, int]:
     """The processes of a session that have not ended, and the group of each, where the system tells."""
-    return {
-        pid: int(fields[2]) for pid, fields in _processes() if int(fields[3]) == session and fields[0] not in b"ZX"
-    }
+    return {pid: int(fields[2]) for pid, fields in _processes() if int(fields[3]) == session and fields[0] not in b"ZX"}
 
 
 def _processes() -> Iterator[tuple[int, list[bytes]]]:
