@@ -159,7 +159,9 @@ def test_a_start_probe_nested_beyond_reason_is_made_again(environment: dict[str,
     assert "extra_buffers" in json.loads((tmp_path / "cache" / "start-probe.json").read_text())
 
 
-def test_odd_things_in_the_models_folder_are_passed_over(environment: dict[str, str], tmp_path: Path) -> None:
+def test_odd_things_in_the_models_folder_are_passed_over_or_called_what_they_are(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     models = tmp_path / "models"
     models.mkdir()
     (models / "gone.gguf").symlink_to(tmp_path / "nowhere")
@@ -169,7 +171,8 @@ def test_odd_things_in_the_models_folder_are_passed_over(environment: dict[str, 
     os.mkfifo(models / "pipe.gguf")
     finished = shell("g4 ls --json", {**environment, "G4LOCAL_HOME": str(tmp_path)})
     listed = {entry["name"]: entry["quant"] for entry in checked(finished.stdout)["models"]}
-    assert listed == {"demo": "Q8_0", "broken": "unreadable", "demo.gguf": "unreadable"}
+    unreadable = {"broken": "unreadable", "demo.gguf": "unreadable"}
+    assert listed == {"demo": "Q8_0", "gone": "not there now", **unreadable}
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
