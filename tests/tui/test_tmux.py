@@ -25,12 +25,13 @@ class Tmux:
         self._socket = socket
         self._home = home
 
-    def start(self, *arguments: str, size: tuple[int, int] = (80, 24)) -> None:
-        """Run g4local there."""
+    def start(self, *arguments: str, size: tuple[int, int] = (80, 24), **variables: str) -> None:
+        """Run g4local there, with more variables in its environment."""
         environment = {
             "G4LOCAL_HOME": str(self._home),
             "PYTHONPATH": os.pathsep.join(sys.path),
             "HF_HUB_OFFLINE": "1",
+            **variables,
         }
         command = shlex.join([sys.executable, "-c", "from g4local.cli import main; main()", *arguments])
         shell = f"{command}; echo {_LEFT} $?; exec cat"
