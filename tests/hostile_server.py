@@ -106,6 +106,11 @@ def misbehave(mode: str) -> str:  # noqa: C901 (one flat match)
             return mode
         case "large":
             return "x" * 1_000_000
+        case "half a pair":
+            return "tea \ud83d"
+        case "unreadable":
+            write('{"jsonrpc": "2.0", "result": {"content": [}}\n')
+            signal.pause()
         case "wrong answers":
             say({"id": 10**6, "result": {}})
             say({"id": "x", "error": {"code": 1, "message": MARKUP}})
@@ -124,6 +129,8 @@ def answer(mode: str, request: dict[str, Any]) -> dict[str, Any]:
             return {"result": {"tools": described(mode), **page}}
         case "tools/call" if mode == "error":
             return {"error": {"code": -1, "message": sys.argv[2] if len(sys.argv) > 2 else MARKUP}}
+        case "tools/call" if mode == "no object":
+            return {"result": "text"}
         case "tools/call":
             return {"result": {"content": [{"type": "text", "text": misbehave(mode)}]}}
     return {"error": {"code": -32601, "message": "no such method"}}

@@ -5,7 +5,7 @@ server prints on stderr is kept in part, for the sentence that says why it can't
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -15,9 +15,18 @@ from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import (
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    jsonrpc_message_adapter,
+)
 
 from g4local.tools.mcp.config import Address, Program, Server
+from g4local.tools.mcp.mending import Mended, answered, mended
 from g4local.tools.shell import environment
 from g4local.tools.supervisor import KILLING_SECONDS, Lifeline, end_rest, lifeline, supervised, wake
 
@@ -53,6 +62,8 @@ class Talk:
         """Whether it hears or says nothing more."""
         self.status = 0
         """Of the last answer over HTTP to what it was asked."""
+        self.waiting: list[int | str] = []
+        """The requests to a program that it has not answered."""
 
 
 @asynccontextmanager
@@ -108,16 +119,25 @@ async def _listen(stdout: ByteReceiveStream, heard: MemoryObjectSendStream[Incom
             talk.received += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             for line in filter(bytes.strip, lines):
-                try:
-                    message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-                except ValueError:
-                    junk += 1
-                else:
+                messages = _messages(line, talk.waiting)
+                junk += not messages
+                for message in messages:
+                    if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id in talk.waiting:
+                        talk.waiting.remove(message.id)
                     await heard.send(SessionMessage(message))
             if talk.received > MOST_BYTES or junk > MOST_JUNK:
                 talk.flooded = True
                 break
     talk.over = True
+
+
+def _messages(line: bytes, waiting: Sequence[int | str]) -> Sequence[JSONRPCMessage]:
+    """The message in a line; of an answer that can't be read, an error for each request that waits for it."""
+    try:
+        return [jsonrpc_message_adapter.validate_json(mended(line), by_name=False)]
+    except ValueError:
+        error = ErrorData(code=PARSE_ERROR, message="its answer can't be read")
+        return [JSONRPCError(jsonrpc="2.0", id=each, error=error) for each in answered(line, waiting)]
 
 
 async def _speak(
@@ -129,6 +149,8 @@ async def _speak(
     try:
         async for each in said:
             talk.received = 0
+            if isinstance(each.message, JSONRPCRequest):
+                talk.waiting.append(each.message.id)
             await stdin.send(each.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
     except _GONE:
         talk.over = True
@@ -186,18 +208,19 @@ async def _bounded(response: httpx2.Response) -> None:
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """The bytes of a body, up to a limit."""
+    """The bytes of a body, up to a limit, and mended."""
 
     def __init__(self, body: httpx2.AsyncByteStream) -> None:
         self._body = body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        nbytes = 0
+        nbytes, pieces = 0, Mended()
         async for chunk in self._body:
             nbytes += len(chunk)
             if nbytes > MOST_BYTES:
                 raise httpx2.ReadError("the body is too long")
-            yield chunk
+            yield pieces.take(chunk)
+        yield pieces.rest()
 
     async def aclose(self) -> None:
         await self._body.aclose()

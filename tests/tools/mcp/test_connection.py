@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Timer
 from time import monotonic, sleep
 
+import anyio
+import httpx2
 import pytest
 
 from g4local.chat.callgrammar import call_grammar
@@ -200,6 +202,32 @@ def test_an_error_is_a_sentence_and_a_long_answer_is_cut(capfd: pytest.CaptureFi
         text = str(found["evil__echo"].run({}, Event()))
     assert len(text) < results.MOST_TOLD + 100 and text.endswith("characters]")
     assert capfd.readouterr() == ("", "")
+
+
+def test_half_of_a_surrogate_pair_is_mended() -> None:
+    with tools(hostile("half a pair")) as (found, _):
+        assert found["evil__echo"].run({}, Event()) == "tea \ufffd"
+
+
+def test_half_of_a_surrogate_pair_is_mended_in_a_body_too() -> None:
+    class Body(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for piece in (b'"tea \\ud8', b'3d"', b', "\\ud83d', b'\\ude00"'):
+                yield piece
+
+    async def read() -> bytes:
+        response = httpx2.Response(200, stream=Body())
+        await transport._bounded(response)
+        return await response.aread()
+
+    assert anyio.run(read) == rb'"tea \ufffd", "\ud83d\ude00"'
+
+
+@pytest.mark.parametrize("mode", ["unreadable", "no object"])
+def test_an_answer_that_can_not_be_read_is_told_at_once(mode: str) -> None:
+    """One names the request and one does not; without this, the call waits for as long as it may."""
+    with tools(hostile(mode)) as (found, _):
+        assert complaint(found["evil__echo"]) == "the MCP server evil failed: its answer can't be read"
 
 
 def test_a_tool_named_like_ours_does_not_pass_for_it() -> None:
