@@ -17,7 +17,7 @@ from g4local import hashing, library, naming, pins, receipts, sidecars
 from g4local.backend.state import owners, snapshots
 from g4local.catalog import Kind
 from g4local.core import split, stamps
-from g4local.core.errors import G4Error, UsageError, reason
+from g4local.core.errors import G4Error, ModelNotFound, UsageError, reason
 from g4local.core.locks import is_locked, is_written, locked
 from g4local.core.progress import Report
 from g4local.settings import Paths
@@ -120,13 +120,22 @@ def _first(name: str, paths: Paths) -> Path:
             return _of_all(path)
     if pulled := naming.pulled(name, paths.models):
         return pulled
-    found = library.find(name, paths)
+    found = _found(name, paths)
     inside = paths.models / found.path.name
     if found.kind == "gguf" and found.path.parent.resolve() == paths.models.resolve() and os.path.lexists(inside):
         return _of_all(inside)
     raise UsageError(
         f"{found.path} does not lie in the models folder.", "Delete it yourself; g4local removes only what it keeps."
     )
+
+
+def _found(name: str, paths: Paths) -> library.Model:
+    try:
+        return library.find(name, paths)
+    except ModelNotFound as error:
+        raise ModelNotFound(
+            error.message, "`g4local ls` lists the models that can be removed, but for demo."
+        ) from error
 
 
 def _of_all(path: Path) -> Path:

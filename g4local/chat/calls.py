@@ -14,6 +14,9 @@ Approve = Callable[[ToolCall], bool]
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
+WRONG_ARGUMENTS = "the arguments of {} are wrong: "
+"""How a call's failure begins whose arguments its schema forbids."""
+
 CANCELLED = ToolResult("cancelled by the user", ok=False)
 NOT_RUN = ToolResult("not run", ok=False)
 
@@ -73,7 +76,7 @@ def outcome(call: ToolCall, tools: Sequence[Tool], approve: Approve, cancel: Wis
         )
     complaint = validate(tool, call.arguments)
     if complaint is not None:
-        return _failure(f"the arguments of {call.name} are wrong: {complaint}")
+        return _failure(WRONG_ARGUMENTS.format(call.name) + complaint)
     try:
         approved = approve(call)
         if cancel.is_set():

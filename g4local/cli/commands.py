@@ -30,3 +30,15 @@ COMMANDS = {
 
 So the list is printed without an import.
 """
+
+ELSEWHERE = {
+    **dict.fromkeys(("logs", "history", "log"), "`g4local sessions` lists the conversations that were kept."),
+    **dict.fromkeys(("list", "models"), "`g4local ls` lists the models here, `g4local ls --remote` those on the hub."),
+    "ps": "No model stays loaded between two commands; `g4local ls` lists the models here.",
+    "version": "`g4local --version` prints it.",
+    "help": "`g4local --help` lists the commands, and each has a --help of its own.",
+    "serve": "g4local has no server; `g4local run --json` and `--batch` are for scripts.",
+    **dict.fromkeys(("download", "get"), "`g4local pull` downloads a model."),
+    **dict.fromkeys(("delete", "remove"), "`g4local rm` removes a model, `g4local sessions rm` a session."),
+}
+"""What other programs call what is here, or have and g4local has not: the hint for who types it."""

@@ -8,7 +8,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from g4local.cli import manual
-from g4local.cli.commands import COMMANDS
+from g4local.cli.commands import COMMANDS, ELSEWHERE
+from g4local.core.errors import UsageError
 
 _EVERYWHERE = "offline"
 """The option of the program that each command takes, too."""
@@ -26,6 +27,8 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that is called, and what is left for it."""
+        if args and args[0] not in self.commands and args[0] in ELSEWHERE:
+            raise UsageError(f"There is no command {args[0]!r}.", ELSEWHERE[args[0]])
         name, _, rest = super().resolve_command(ctx, args)
         return name, self.imported(name) if name else None, rest
 

@@ -4,7 +4,10 @@ import re
 from typing import Any
 
 import typer
+from typer._click.exceptions import NoSuchOption
 from typer.core import TyperCommand
+
+from g4local.core.errors import UsageError
 
 EXIT_CODES = (
     "Exit codes: 0 ok, 1 error, 2 usage, 3 no such model, 4 unusable file or too little memory, 5 context full, "
@@ -80,6 +83,17 @@ _RANGE = re.compile(r"([\d.]+)<=x<=([\d.]+)")
 
 class Command(TyperCommand):
     """A command whose help has no Python types, and ranges in words."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line; who names the model by a flag, as elsewhere, is told where it stands here."""
+        try:
+            return super().parse_args(ctx, args)
+        except NoSuchOption as error:
+            takes_model = any(each.name == "model" and each.param_type_name == "argument" for each in self.params)
+            if takes_model and error.option_name in ("-m", "--model"):
+                hint = f"Such as `g4local {ctx.info_name} demo`."
+                raise UsageError("The model is no flag: MODEL is the first argument.", hint) from error
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments and flags, each with its help."""

@@ -1,6 +1,8 @@
 """`g4local run`: one question, one answer, for people and for scripts."""
 
 import sys
+from dataclasses import replace
+from os import environ
 from threading import Event
 from typing import Annotated
 
@@ -49,6 +51,7 @@ def run(
         raise typer.Exit(_batch(request, request.batch))
     if request.retry_failed:
         raise UsageError("--retry-failed asks questions of a batch again.", "Name it with --batch, and --output.")
+    request, words = _meant(request, words, raw=raw)
     with stdout_to(request.target, force=request.force) as keep:
         if as_json or stream_json:
             outcome = _for_scripts(request, words, raw=raw, stream=stream_json)
@@ -65,6 +68,28 @@ def run(
     if request.stats and outcome.finished:
         print_stats(outcome.finished)
     raise typer.Exit(outcome.exit_code)
+
+
+def _meant(request: RunRequest, words: list[str], *, raw: bool) -> tuple[RunRequest, list[str]]:
+    """The request and the question; a session knows its model, so that what stands there alone may be the question."""
+    if words or raw or not (request.go_on or request.session) or not _is_question(request.model):
+        return request, words
+    return replace(request, model=""), [request.model]
+
+
+def _is_question(words: str) -> bool:
+    """Whether this names no model, neither here nor on the hub."""
+    from g4local import catalog, library
+    from g4local.core.errors import ModelNotFound
+    from g4local.settings import paths
+
+    if catalog.is_size(words) or any(sign in words and " " not in words for sign in "/:"):
+        return False
+    try:
+        library.find(words, paths(environ))
+    except ModelNotFound as error:
+        return not error.hint.startswith("Did you mean")
+    return False
 
 
 def _batch(request: RunRequest, file: str) -> int:
@@ -136,8 +161,9 @@ def _for_scripts(request: Request, words: list[str], *, raw: bool, stream: bool)
         with (
             output.Bar() as bar,
             interruptible(cancel),
-            conversation(request, bar.report, cancel, ask=ask, warn=warn, raw=raw) as (talk, _),
+            conversation(request, bar.report, cancel, ask=ask, warn=warn, raw=raw) as (talk, asked),
         ):
+            request = replace(request, model=asked.model)
             follow(talk.say(question, report=bar.report, cancel=cancel), show, outcome)
             outcome.session = talk.session
     except G4Error as error:

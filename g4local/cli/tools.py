@@ -127,7 +127,7 @@ def call(
     as_json: options.AsJson = False,
 ) -> None:
     """Run a tool yourself, as a model would; you are not asked, and rules are for models."""
-    from g4local.chat.calls import outcome
+    from g4local.chat.calls import WRONG_ARGUMENTS, outcome
     from g4local.core.messages import ToolCall
 
     given = ToolCall(name, _arguments(arguments))
@@ -142,7 +142,9 @@ def call(
         raise typer.Exit(0 if result.ok else G4Error.exit_code)
     text = result.value if isinstance(result.value, str) else json.dumps(result.value, ensure_ascii=False)
     if not result.ok:
-        raise G4Error(f"{name}: {text}", f"`g4local tools show {name}` tells what it takes.")
+        is_refused = text.startswith(WRONG_ARGUMENTS.format(name))
+        hint = f"`g4local tools show {name}` tells what it takes." if is_refused else "A model is told the same."
+        raise G4Error(f"{name}: {text}", hint)
     output.answer(text if text.endswith("\n") else f"{text}\n")
 
 

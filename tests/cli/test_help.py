@@ -5,9 +5,11 @@ import shlex
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from g4local.cli import manual
-from g4local.cli.commands import COMMANDS
+from g4local.cli import app, manual
+from g4local.cli.commands import COMMANDS, ELSEWHERE
+from g4local.core.errors import UsageError
 from tests.commands import commands
 
 
@@ -55,3 +57,19 @@ def test_values_have_names_and_no_types_of_python(name: str) -> None:
 
 def test_only_a_chat_can_be_idle() -> None:
     assert "--keep-alive" in told("chat") and "--keep-alive" not in told("run")
+
+
+@pytest.mark.parametrize("word", [*ELSEWHERE])
+def test_what_other_programs_call_it_leads_to_what_it_is_called_here(word: str) -> None:
+    assert word not in COMMANDS
+    named = re.findall(r"`g4local (-*\w+)", ELSEWHERE[word])
+    assert named and {*named} <= {*COMMANDS, "--help", "--version"}
+    finished = CliRunner().invoke(app, [word, "x"])
+    assert isinstance(finished.exception, UsageError) and finished.exception.hint == ELSEWHERE[word]
+
+
+@pytest.mark.parametrize("words", [["run", "-m", "demo", "hi"], ["chat", "--model", "demo"]])
+def test_who_names_the_model_by_a_flag_is_told_where_it_stands(words: list[str]) -> None:
+    finished = CliRunner().invoke(app, words)
+    assert isinstance(finished.exception, UsageError) and "first argument" in finished.exception.message
+    assert f"g4local {words[0]} demo" in finished.exception.hint

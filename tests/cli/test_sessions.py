@@ -78,6 +78,11 @@ def test_run_is_kept_and_gone_on_with(
     assert {turn["settings"]["system"] for turn in shown["turns"]} == {"Be brief."}
     assert [turn["result"]["seed"] for turn in shown["turns"]] == [1, 1]
 
+    alone = json.loads(g4local("run", "-c", "And in short?", "--no-save", "--json", *GREEDY).stdout)
+    assert (alone["model"], alone["error"]) == ("demo", None) and alone["usage"]["prompt"] > second["usage"]["prompt"]
+    for model in ("demo", "26b", "dem"):  # those are none: a model here, one of the hub, one that is misspelt
+        assert "There is no question." in g4local("run", "-c", model, "--no-save").stderr
+
     third = json.loads(g4local("run", "demo", "Bye", "-c", "--no-save", "--json", *GREEDY).stdout)
     assert third["session"] is None
     assert third["usage"]["prompt"] > second["usage"]["prompt"]
