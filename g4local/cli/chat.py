@@ -25,7 +25,10 @@ _QUOTES = '"""'
 
 @takes(ChatRequest, CHAT_FLAGS)
 def chat(request: ChatRequest) -> None:
-    """Talk with a model, in the app; with --plain, and where there is no terminal, line by line."""
+    """Talk with a model, in the app or line by line (--plain).
+
+    Where there is no terminal it is line by line, too.
+    """
     if request.plain or not _has_room_for_the_app():
         if not (request.model or request.go_on or request.session):
             raise UsageError("There is no model named, and no session to go on with.", "g4local chat demo")

@@ -2,7 +2,7 @@
 
 COMMANDS = {
     "run": ("run:run", "Ask a model once; without a question it is a chat."),
-    "chat": ("chat:chat", "Talk with a model; /help lists what can be typed."),
+    "chat": ("chat:chat", "Talk with a model, in the app or line by line (--plain)."),
     "pull": ("pull:pull", "Download a model, or go on with a download; prints the path."),
     "fit": ("fit:fit", "Tell whether a model fits into memory here; without one, which."),
     "convert": ("convert:convert", "Turn a Gemma 4 checkpoint into a GGUF; prints the paths."),
