@@ -10,6 +10,7 @@ from textual.widgets import Static
 from g4local.core.units import human_bytes
 from g4local.core.visible import in_one_line
 from g4tui.attachments import Attachment
+from g4tui.tones import MUTED
 
 
 class Chips(Static):
@@ -32,7 +33,7 @@ class Chips(Static):
         chips = [
             Content.assemble(
                 (f"▤ {in_one_line(each.path.name)} ", "$text-accent"),
-                (human_bytes(len(each.text.encode())), "$text-muted"),
+                (human_bytes(len(each.text.encode())), MUTED),
                 (" ✕", Style.from_meta({"@click": f"drop({index})"})),
             )
             for index, each in enumerate(attachments)

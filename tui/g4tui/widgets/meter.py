@@ -10,6 +10,7 @@ from g4local.chat.contents import Contents
 from g4local.core.events import TurnFinished
 from g4local.core.progress import Progress
 from g4local.core.units import human_bytes
+from g4tui.tones import MUTED
 
 _PARTS = (
     ("system", "system", "$secondary"),
@@ -66,7 +67,7 @@ class Meter(Widget):
     def _filling(self, width: int) -> Content:
         contents = self._contents
         if contents is None:
-            return Content("context: not measured yet").stylize("$text-muted")
+            return Content("context: not measured yet").stylize(MUTED)
         percent = 100 * contents.used // contents.context
         head = f"context {contents.used:,} / {contents.context:,} ({percent} %) "
         memory = f"  memory {human_bytes(self._memory)}" if self._memory is not None else ""
@@ -95,7 +96,7 @@ def bar(parts: list[tuple[int, str]], total: int, cells: int) -> Content:
     while sum(widths) > cells and max(widths) > 1:
         widths[widths.index(max(widths))] -= 1
     filled = [(_FULL * width, colour) for width, (_, colour) in zip(widths, parts, strict=True) if width]
-    return Content.assemble(*filled, (_FREE * max(0, cells - sum(widths)), "$text-muted"))
+    return Content.assemble(*filled, (_FREE * max(0, cells - sum(widths)), MUTED))
 
 
 def _job(progress: Progress, width: int) -> Content:

@@ -7,11 +7,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from g4local.core.visible import printable
+from g4tui.tones import MUTED
 
 NoteKind = Literal["info", "warning", "error"]
 
 _SIGNS: dict[NoteKind, tuple[str, str]] = {
-    "info": ("· ", "$text-muted"),
+    "info": ("· ", MUTED),
     "warning": ("! ", "$text-warning"),
     "error": ("✗ ", "$text-error"),
 }
@@ -42,6 +43,6 @@ class Note(Static):
 
     def __init__(self, noted: Noted) -> None:
         sign, style = _SIGNS[noted.kind]
-        hint = ("\n  " + printable(noted.hint).replace("\n", "\n  "), "$text-muted") if noted.hint else ""
+        hint = ("\n  " + printable(noted.hint).replace("\n", "\n  "), MUTED) if noted.hint else ""
         text = printable(noted.text).replace("\n", "\n  ")
         super().__init__(Content.assemble((sign + text, style), hint))

@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from g4local.core.visible import printable
 from g4tui import keys
+from g4tui.tones import MUTED
 from g4tui.widgets.folding import folded, height
 from g4tui.widgets.wishes import BranchWanted, CopyWanted, EditWanted, QuoteWanted
 
@@ -100,7 +101,7 @@ def _content(asked: Asked) -> Content:
     if fold.is_cut and not asked.is_open:
         parts += ["\n", (fold.says, Style.from_meta({"@click": "unfold"}))]
     if asked.media:
-        parts.append(("\n" + "  ".join(f"▣ {printable(name)}" for name in asked.media), "$text-muted"))
+        parts.append(("\n" + "  ".join(f"▣ {printable(name)}" for name in asked.media), MUTED))
     if asked.of > 1:
         parts += ["\n", _step("◂ ", -1), f"{asked.number}/{asked.of}", _step(" ▸", 1)]
     return Content.assemble(*parts)

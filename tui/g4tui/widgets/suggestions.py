@@ -8,6 +8,8 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from g4tui.tones import MUTED
+
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
@@ -63,4 +65,4 @@ class Suggestions(OptionList, can_focus=False):
 
 def _line(suggestion: Suggestion, beside: Sequence[Suggestion]) -> Content:
     width = max(len(each.text) for each in beside)
-    return Content.assemble(suggestion.text.ljust(width), "  ", (suggestion.says, "$text-muted"))
+    return Content.assemble(suggestion.text.ljust(width), "  ", (suggestion.says, MUTED))

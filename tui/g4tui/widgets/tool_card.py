@@ -15,6 +15,7 @@ from g4local.core.events import ToolResult
 from g4local.core.messages import Json, ToolCall
 from g4local.core.visible import in_one_line, printable
 from g4tui import keys
+from g4tui.tones import MUTED
 from g4tui.widgets.folding import Folded, folded, height
 from g4tui.widgets.wishes import CopyWanted
 
@@ -35,7 +36,7 @@ _LOOKS: dict[State, tuple[str, str, str]] = {
     "done": ("✓", "done", "$text-success"),
     "failed": ("✗", "failed", "$text-error"),
     "refused": ("✗", "refused", "$text-error"),
-    "no result": ("-", "no result", "$text-muted"),
+    "no result": ("-", "no result", MUTED),
 }
 """A sign, words and a style for each state."""
 _ANSWERS: tuple[tuple[str, Answer, str], ...] = (
@@ -166,10 +167,10 @@ def _content(called: Called) -> Content:
     spans.append((f" · {words}", style))
     for name, value in called.call.arguments.items() if len(inline) > _INLINE else ():
         folds.append(folded(printable(_text(value)), most))
-        spans += [(f"\n  {in_one_line(name)}: ", "$text-muted"), *_below(folds[-1], "    ")]
+        spans += [(f"\n  {in_one_line(name)}: ", MUTED), *_below(folds[-1], "    ")]
     if called.result:
         folds.append(folded(printable(called.result.rstrip()), most))
-        spans += [("\n│ ", "$text-muted"), *_below(folds[-1], "│ ")]
+        spans += [("\n│ ", MUTED), *_below(folds[-1], "│ ")]
     if called.is_open or any(fold.is_cut for fold in folds):
         spans.append(("\n▾ folds it" if called.is_open else "\n▸ shows more", _click("unfold")))
     return Content.assemble(*spans, *(_buttons() if called.state == "asks" else ()))
@@ -179,8 +180,8 @@ def _below(fold: Folded, margin: str) -> list[_Span]:
     """A text's lines below each other, each but the first behind a margin."""
     spans: list[_Span] = []
     for number, line in enumerate(fold.text.split("\n")):
-        spans += [(f"\n{margin}", "$text-muted") if number else "", line]
-    return [*spans, (f"\n{margin}{fold.says}", "$text-muted")] if fold.is_cut else spans
+        spans += [(f"\n{margin}", MUTED) if number else "", line]
+    return [*spans, (f"\n{margin}{fold.says}", MUTED)] if fold.is_cut else spans
 
 
 def _buttons() -> list[_Span]:
