@@ -9,6 +9,7 @@ from textual.binding import BindingType
 from g4local.opening.request import Request
 from g4tui import keys
 from g4tui.screens.chat import ChatScreen
+from g4tui.screens.help import HelpScreen
 from g4tui.screens.models import ModelsScreen
 from g4tui.screens.sessions import SessionsScreen
 
@@ -32,6 +33,12 @@ class G4App(App[None]):
         self.add_mode("sessions", lambda: SessionsScreen(lambda: self._chat.session))
         await self.switch_mode("chat")
 
+    @on(ChatScreen.ModelWanted)
+    async def _model_wanted(self, event: ChatScreen.ModelWanted) -> None:
+        await self.switch_mode("models")
+        if event.is_file:
+            await self.run_action("screen.bring")
+
     @on(ModelsScreen.Left)
     @on(SessionsScreen.Left)
     def _left(self) -> None:
@@ -50,6 +57,11 @@ class G4App(App[None]):
     def action_go(self, mode: str) -> None:
         """Show another screen."""
         self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        """Show all keys and commands."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
 
     def action_leave(self) -> None:
         """Leave; what was said is kept."""

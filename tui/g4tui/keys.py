@@ -23,6 +23,7 @@ Scope = Literal[
     "path",
     "sessions",
     "session_list",
+    "help",
 ]
 """Where keys hold: everywhere, on one screen, or in one widget."""
 
@@ -45,6 +46,7 @@ class Key:
 
 KEYS: Mapping[Scope, tuple[Key, ...]] = {
     "app": (
+        Key("f1", "help", "Help"),
         Key("f2", "go('chat')", "Chat", is_shown=False),
         Key("f3", "go('models')", "Models"),
         Key("f4", "go('sessions')", "Sessions"),
@@ -146,6 +148,7 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
         Key("d,delete", "screen.remove", "Remove"),
         Key("u", "screen.undo", "Undo"),
     ),
+    "help": (Key("escape,q,f1", "leave", "Back"),),
 }
 
 

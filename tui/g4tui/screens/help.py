@@ -1,0 +1,83 @@
+"""What can be pressed and typed: all keys by the place where they hold, and all commands, as the tables have them."""
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.keys import format_key
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from g4tui import keys
+from g4tui.commands import COMMANDS
+from g4tui.keys import KEYS, Scope
+from g4tui.tones import MUTED
+
+_PLACES: dict[Scope, str] = {
+    "app": "Everywhere",
+    "chat": "In the chat",
+    "prompt": "While you type",
+    "transcript": "In the conversation",
+    "question": "On a question",
+    "thought": "On a thought",
+    "reply": "On an answer",
+    "code": "On a block of code",
+    "tool_card": "On a tool call",
+    "models": "Among the models",
+    "dialog": "In a dialog",
+    "choice": "On a choice",
+    "tick": "On a tick",
+    "path": "On a path",
+    "sessions": "Among the sessions",
+    "session_list": "On a session",
+    "help": "Here",
+}
+_FUNCTION = re.compile(r"f\d+")
+_WIDTH = 22
+"""Cells of keys, and of commands."""
+
+
+class HelpScreen(ModalScreen[None]):
+    """The tables, one below the other."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("help")
+
+    def compose(self) -> ComposeResult:
+        """All of it, to be scrolled."""
+        with VerticalScroll(id="help"):
+            yield Static(Content("\n").join(_lines()), markup=False)
+
+    def on_mount(self) -> None:
+        """Let the arrows scroll."""
+        self.query_one("#help").focus()
+
+    def action_leave(self) -> None:
+        """Put it away."""
+        self.dismiss()
+
+
+def _lines() -> Iterator[Content]:
+    for scope, place in _PLACES.items():
+        yield Content.styled(place, "bold $primary")
+        for key in KEYS[scope]:
+            yield _line(", ".join(map(_shown, key.keys.split(","))), key.says)
+        yield Content("")
+    yield Content.styled("Commands", "bold $primary")
+    for command in COMMANDS:
+        yield _line(f"/{command.name} {command.argument}", command.says)
+
+
+def _line(what: str, says: str) -> Content:
+    return Content.assemble(f"  {what:<{_WIDTH}} ", (says, MUTED))
+
+
+def _shown(key: str) -> str:
+    """A key as people write it: Ctrl-N, Page up."""
+    *held, last = key.split("+")
+    name = format_key(last).replace("_", " ")
+    name = name.upper() if held or _FUNCTION.fullmatch(name) else name
+    return "-".join([*(each.capitalize() for each in held), name])
