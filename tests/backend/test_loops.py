@@ -5,7 +5,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g4local.backend.engine import Guidance, Sampling
@@ -26,6 +26,7 @@ def ends_at(tokens: list[int]) -> int | None:
     return next((length for length, token in enumerate(tokens, 1) if guard.feed(token)), None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(200, 1000), min_size=1, max_size=LONGEST_PERIOD), st.integers(0, 300))
 def test_a_passage_without_end_is_ended(passage: list[int], before: int) -> None:
     start = list(range(2000, 2000 + before))
@@ -35,6 +36,7 @@ def test_a_passage_without_end_is_ended(passage: list[int], before: int) -> None
     assert length - before >= REPEATED_TOKENS
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(200, 1000), min_size=1, max_size=400), st.integers(1, REPEATED_TIMES - 1))
 def test_a_passage_that_comes_a_few_times_is_left_alone(passage: list[int], times: int) -> None:
     different = [*passage, 1001]
@@ -42,6 +44,7 @@ def test_a_passage_that_comes_a_few_times_is_left_alone(passage: list[int], time
     assert ends_at([*different, *range(2000, 2600)] * times) is None
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(0, 2**32))
 def test_text_with_a_counter_in_each_line_is_left_alone(columns: int, seed: int) -> None:
     rng = random.Random(seed)

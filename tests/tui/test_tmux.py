@@ -21,12 +21,14 @@ _LEFT = "the program has ended with"
 class Tmux:
     """A tmux server of its own, with one window."""
 
-    def __init__(self, socket: Path, home: Path) -> None:
-        self._socket = socket
+    def __init__(self, folder: Path, home: Path) -> None:
+        self._folder = folder
+        self._starts = 0
         self._home = home
 
     def start(self, *arguments: str, size: tuple[int, int] = (80, 24), **variables: str) -> None:
-        """Run g4local there, with more variables in its environment."""
+        """Run g4local there, with more variables in its environment; a server that ends may still have its socket."""
+        self._starts += 1
         environment = {
             "G4LOCAL_HOME": str(self._home),
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -67,7 +69,7 @@ class Tmux:
 
     def _tmux(self, *arguments: str, environment: dict[str, str] | None = None, check: bool = True) -> str:
         done = subprocess.run(
-            ["tmux", "-S", str(self._socket), "-f", "/dev/null", *arguments],
+            ["tmux", "-S", str(self._folder / f"{self._starts}"), "-f", "/dev/null", *arguments],
             env={
                 **{name: value for name, value in os.environ.items() if name != "G4LOCAL_PLAIN"},
                 **(environment or {}),
@@ -82,7 +84,7 @@ class Tmux:
 
 @pytest.fixture
 def tmux(tmp_path_factory: pytest.TempPathFactory, own_home: Path) -> Iterator[Tmux]:
-    opened = Tmux(tmp_path_factory.mktemp("t") / "s", own_home)
+    opened = Tmux(tmp_path_factory.mktemp("t"), own_home)
     yield opened
     opened.close()
 

@@ -131,6 +131,8 @@ def _unpacking(path: Path) -> Iterator[None]:
 def _parsed(content: bytes, path: Path) -> Iterator[Imported]:
     try:
         values = _json(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise
     except ValueError as error:
         raise UsageError(f"{path} is no JSON.", _FORMATS) from error
     kinds = {"mapping": chatgpt.read, "messages": lm_studio.read}
