@@ -1,13 +1,15 @@
 """The app: which screens there are, and what holds on all of them."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from textual import on
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.screen import Screen
 
 from g4local.opening.request import Request
-from g4tui import keys
+from g4tui import keys, palette
 from g4tui.screens.chat import ChatScreen
 from g4tui.screens.help import HelpScreen
 from g4tui.screens.models import ModelsScreen
@@ -62,6 +64,10 @@ class G4App(App[None]):
         """Show all keys and commands."""
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette finds, for Textual."""
+        return palette.entries(self, screen)
 
     def action_leave(self) -> None:
         """Leave; what was said is kept."""

@@ -1,10 +1,12 @@
 """All keys of the app in one table: what each does, where it holds, and the id by which a person can remap it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from textual.binding import Binding, BindingType
+from textual.keys import format_key
 
 Scope = Literal[
     "app",
@@ -26,6 +28,9 @@ Scope = Literal[
     "help",
 ]
 """Where keys hold: everywhere, on one screen, or in one widget."""
+
+
+_FUNCTION = re.compile(r"f\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
         Key("f2", "go('chat')", "Chat", is_shown=False),
         Key("f3", "go('models')", "Models"),
         Key("f4", "go('sessions')", "Sessions"),
+        Key("ctrl+p", "command_palette", "Find what can be done", is_shown=False, is_first=True),
         Key("ctrl+q", "leave", "Quit"),
         Key("ctrl+z", "suspend_process", "Suspend", is_shown=False, is_first=True),
     ),
@@ -61,8 +67,8 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
         Key("ctrl+t", "think", "Thinking"),
         Key("ctrl+l", "copy_answer", "Copy answer"),
         Key("ctrl+o", "editor", "Editor"),
-        Key("f6", "drop", "Drop results", is_shown=False),
-        Key("f7", "compact", "Summarise", is_shown=False),
+        Key("f6", "drop", "Drop results", is_shown=False, is_first=True),
+        Key("f7", "compact", "Summarise", is_shown=False, is_first=True),
         Key("f8", "double", "Double context", is_shown=False),
         Key("pageup", "page(-1)", "Page up", is_shown=False, is_first=True),
         Key("pagedown", "page(1)", "Page down", is_shown=False, is_first=True),
@@ -155,6 +161,14 @@ KEYS: Mapping[Scope, tuple[Key, ...]] = {
 def key_id(scope: Scope, key: Key) -> str:
     """The id of a key, by which it is remapped: its scope and its action."""
     return f"{scope}.{key.action}"
+
+
+def shown(key: str) -> str:
+    """A key as people write it: Ctrl-N, Page up."""
+    *held, last = key.split("+")
+    name = format_key(last).replace("_", " ")
+    name = name.upper() if held or _FUNCTION.fullmatch(name) else name
+    return "-".join([*(each.capitalize() for each in held), name])
 
 
 def bindings(scope: Scope) -> list[BindingType]:

@@ -153,6 +153,13 @@ class ChatScreen(Conversing):
         except (G4Error, SuspendNotSupported) as error:
             self.notify(str(error), severity="error", markup=False)
 
+    def choose(self, command: commands.Command) -> None:
+        """Carry out a command, or let what stands behind it be typed."""
+        if command.argument:
+            self.query_one(Composer).show(f"/{command.name} ")
+        else:
+            self.post_message(Composer.Commanded(f"/{command.name}"))
+
     @on(Composer.Commanded)
     async def _commanded(self, event: Composer.Commanded) -> None:
         try:

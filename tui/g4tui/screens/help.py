@@ -1,6 +1,5 @@
 """What can be pressed and typed: all keys by the place where they hold, and all commands, as the tables have them."""
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -8,7 +7,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.keys import format_key
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -36,7 +34,6 @@ _PLACES: dict[Scope, str] = {
     "session_list": "On a session",
     "help": "Here",
 }
-_FUNCTION = re.compile(r"f\d+")
 _WIDTH = 22
 """Cells of keys, and of commands."""
 
@@ -64,7 +61,7 @@ def _lines() -> Iterator[Content]:
     for scope, place in _PLACES.items():
         yield Content.styled(place, "bold $primary")
         for key in KEYS[scope]:
-            yield _line(", ".join(map(_shown, key.keys.split(","))), key.says)
+            yield _line(", ".join(map(keys.shown, key.keys.split(","))), key.says)
         yield Content("")
     yield Content.styled("Commands", "bold $primary")
     for command in COMMANDS:
@@ -73,11 +70,3 @@ def _lines() -> Iterator[Content]:
 
 def _line(what: str, says: str) -> Content:
     return Content.assemble(f"  {what:<{_WIDTH}} ", (says, MUTED))
-
-
-def _shown(key: str) -> str:
-    """A key as people write it: Ctrl-N, Page up."""
-    *held, last = key.split("+")
-    name = format_key(last).replace("_", " ")
-    name = name.upper() if held or _FUNCTION.fullmatch(name) else name
-    return "-".join([*(each.capitalize() for each in held), name])
