@@ -81,6 +81,14 @@ def tokens(kind: str, seed: int) -> Iterator[str]:
             yield from _pieces(_line(kind, rng))
 
 
+def blocks(least: int) -> Iterator[str]:
+    """So many tokens of all sorts, and the rest of the last block."""
+    for number, token in enumerate(tokens("mixed", 3)):
+        yield token
+        if number >= least and token.endswith("\n\n"):
+            return
+
+
 def _pieces(text: str) -> Iterator[str]:
     for at in range(0, len(text), 4):
         yield text[at : at + 4]
@@ -131,9 +139,9 @@ class Said(Posted):
 class Chat(Screen[None]):
     """A transcript and a line to type in."""
 
-    def __init__(self, said: Iterator[str], ahead: int) -> None:
+    def __init__(self, ahead: Iterator[str]) -> None:
         super().__init__()
-        self._said, self._ahead = said, ahead
+        self._ahead = ahead
 
     def compose(self) -> ComposeResult:
         yield Transcript()
@@ -144,12 +152,12 @@ class Chat(Screen[None]):
         transcript = self.query_one(Transcript)
         await transcript.show(history())
         await transcript.ask("Go on.")
-        for _ in range(self._ahead // 50):
-            await transcript.add([TextDelta("".join(islice(self._said, 50)))])
+        while text := "".join(islice(self._ahead, 50)):
+            await transcript.add([TextDelta(text)])
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if len(event.value) > 30:
-            event.input.clear()
+            event.input.value = event.value[-1]
 
     async def on_said(self, message: Said) -> None:
         await self.query_one(Transcript).add(message.events)
@@ -163,10 +171,11 @@ class Program(App[None]):
     def __init__(self, run: Run, pipe: int) -> None:
         super().__init__()
         self._said = tokens(run.kind, 2)
+        self._ahead = islice(self._said, run.ahead) if run.kind != "mixed" else blocks(run.ahead)
         self._run, self._pipe = run, pipe
 
     async def on_mount(self) -> None:
-        await self.push_screen(Chat(self._said, self._run.ahead))
+        await self.push_screen(Chat(self._ahead))
         self.run_worker(self._speak, thread=True)
 
     def _speak(self) -> None:

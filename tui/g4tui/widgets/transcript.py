@@ -32,8 +32,9 @@ class Transcript(Window[Entry]):
     """The transcript of one conversation."""
 
     BINDINGS = keys.bindings("transcript")
-    PACE: ClassVar[float] = 1 / 15
-    """Seconds between two times that what is being said is shown, at least."""
+    PACE: ClassVar[float] = 1 / 10
+    """Seconds between two times that what is being said is shown, at least; SLOWEST, at most."""
+    SLOWEST: ClassVar[float] = 0.5
 
     class Left(Posted):
         """The person goes on downwards from the last block."""
@@ -41,7 +42,7 @@ class Transcript(Window[Entry]):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         self._record = Record()
         super().__init__(self._record.entries, id=id)
-        self._shown_at = 0.0
+        self._shown_at = self._took = 0.0
         self._is_waiting = False
 
     async def show(self, messages: Sequence[Message]) -> None:
@@ -64,11 +65,12 @@ class Transcript(Window[Entry]):
         async with self.changing:
             for event in events:
                 self._record.add(event)
-            if monotonic() - self._shown_at >= self.PACE:
+            wait = self._shown_at + self._pace - monotonic()
+            if wait <= 0:
                 await self._catch_up()
             elif not self._is_waiting:
                 self._is_waiting = True
-                self.set_timer(self.PACE, self._show_waiting)
+                self.set_timer(wait, self._show_waiting)
 
     async def end(self, error: G4Error | None = None) -> None:
         """The turn is over; an error that ended it is shown."""
@@ -175,13 +177,22 @@ class Transcript(Window[Entry]):
             self._is_waiting = False
             await self._catch_up()
 
+    @property
+    def _pace(self) -> float:
+        """Seconds until more is shown: twice what it took the last time, so that keys do not wait for it."""
+        return max(self.PACE, min(2 * self._took, self.SLOWEST)) if self.PACE else 0.0
+
     async def _catch_up(self) -> None:
         """Have the widgets show what the record holds."""
+        self._shown_at = monotonic()
         for entry in list(self._record.changed):
             await self._update(entry)
         self._record.changed.clear()
         await self.show_new()
-        self._shown_at = monotonic()
+        self.call_after_refresh(self._note_time)
+
+    def _note_time(self) -> None:
+        self._took = monotonic() - self._shown_at
 
     async def _update(self, entry: Entry) -> None:
         match self.shown(entry):

@@ -102,6 +102,9 @@ class Window(VerticalScroll, Generic[EntryT], inherit_bindings=False):
         new, was_at_end = self._entries[self._known :], self.is_at_end
         if not new:
             return
+        if self.is_following and self._count(reversed(new)) < len(new):
+            await self.jump(to_end=True)
+            return
         self._known = len(self._entries)
         if was_at_end and (self.is_following or self._lines_below < KEPT * self._screen):
             await self._mount(new, before=self._below)
