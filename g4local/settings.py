@@ -41,12 +41,14 @@ class Paths:
     """Which tools may run: a file for people to read and to write."""
     mcp: Path
     """Which MCP servers there are: a file that other programs use, too."""
+    config: Path
+    """The app's theme and keys: a file for people to read and to write."""
 
     @property
     def own(self) -> tuple[Path, ...]:
         """Folders that hold nothing but g4local's, and files that may be links: file tools write none of it."""
         folders = (self.sessions.parent, self.permissions.parent, self.cache, self.logs)
-        return (*folders, self.sessions, self.permissions, self.mcp)
+        return (*folders, self.sessions, self.permissions, self.mcp, self.config)
 
 
 def paths(environ: Mapping[str, str]) -> Paths:
@@ -84,4 +86,5 @@ def _paths(data: Path, cache: Path, logs: Path, config: Path) -> Paths:
         data / "checkpoints",
         config / "permissions.json",
         config / "mcp.json",
+        config / "config.toml",
     )

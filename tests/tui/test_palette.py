@@ -38,7 +38,7 @@ def test_keys_commands_and_themes_are_in_it(scripted: Script) -> None:
 
     async def steps(pilot: Pilot[None]) -> None:
         await ready(pilot)
-        titles = [each.title for each in entries(pilot.app, pilot.app.screen)]
+        titles = [each.title for each in entries(pilot.app, pilot.app.screen, lambda theme: None)]
         for key in (*KEYS["app"], *KEYS["chat"]):
             assert key.says in titles or key.action == "command_palette"
         for command in COMMANDS:
@@ -46,7 +46,7 @@ def test_keys_commands_and_themes_are_in_it(scripted: Script) -> None:
         assert {f"Theme {theme}" for theme in pilot.app.available_themes} <= set(titles)
         await pilot.press("f3")
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelsScreen))
-        titles = [each.title for each in entries(pilot.app, pilot.app.screen)]
+        titles = [each.title for each in entries(pilot.app, pilot.app.screen, lambda theme: None)]
         assert {"Filter", "Pull", "Import", "Convert"} <= set(titles)
         assert "/new" not in titles
 

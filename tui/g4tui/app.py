@@ -1,6 +1,7 @@
 """The app: which screens there are, and what holds on all of them."""
 
 from collections.abc import Iterable
+from os import environ
 from typing import Any, ClassVar
 
 from textual import on
@@ -8,8 +9,10 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from g4local.core.errors import G4Error
 from g4local.opening.request import Request
-from g4tui import keys, palette
+from g4local.settings import paths
+from g4tui import keys, palette, preferences
 from g4tui.screens.chat import ChatScreen
 from g4tui.screens.help import HelpScreen
 from g4tui.screens.models import ModelsScreen
@@ -26,6 +29,15 @@ class G4App(App[None]):
     def __init__(self, request: Request) -> None:
         super().__init__()
         self._request = request
+        self._config = paths(environ).config
+        preferred = preferences.read(self._config, frozenset(self.available_themes))
+        self._keys = preferred.keys
+        if preferred.theme:
+            self.theme = preferred.theme
+
+    def on_load(self) -> None:
+        """Let the person's own keys hold."""
+        self.set_keymap(dict(self._keys))
 
     async def on_mount(self) -> None:
         """Show the chat; the other screens are made when they are asked for."""
@@ -63,11 +75,19 @@ class G4App(App[None]):
     def action_help(self) -> None:
         """Show all keys and commands."""
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(self._keys))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette finds, for Textual."""
-        return palette.entries(self, screen)
+        return palette.entries(self, screen, self.put_on)
+
+    def put_on(self, theme: str) -> None:
+        """Take a theme, and keep it."""
+        self.theme = theme
+        try:
+            preferences.keep_theme(self._config, theme)
+        except G4Error as error:
+            self.notify(str(error), severity="error", markup=False)
 
     def action_leave(self) -> None:
         """Leave; what was said is kept."""

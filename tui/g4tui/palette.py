@@ -1,6 +1,6 @@
 """What Ctrl-P finds: what can be done where the person is, the chat's commands, and the themes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from textual.app import App, SystemCommand
@@ -11,15 +11,15 @@ from g4tui.commands import COMMANDS
 from g4tui.screens.chat import ChatScreen
 
 
-def entries(app: App[None], screen: Screen[object]) -> Iterator[SystemCommand]:
-    """All of it; `screen` is the one that lies under the palette."""
+def entries(app: App[None], screen: Screen[object], put_on: Callable[[str], None]) -> Iterator[SystemCommand]:
+    """All of it; `screen` is the one that lies under the palette, `put_on` takes a theme."""
     yield from _pressed(app, screen)
     if isinstance(screen, ChatScreen):
         for command in COMMANDS:
             title = f"/{command.name} {command.argument}".rstrip()
             yield SystemCommand(title, _sentence(command.says), partial(screen.choose, command))
     for theme in sorted(app.available_themes):
-        yield SystemCommand(f"Theme {theme}", "The app's colours", partial(setattr, app, "theme", theme))
+        yield SystemCommand(f"Theme {theme}", "The app's colours", partial(put_on, theme))
 
 
 def _pressed(app: App[None], screen: Screen[object]) -> Iterator[SystemCommand]:

@@ -1,6 +1,6 @@
 """What can be pressed and typed: all keys by the place where they hold, and all commands, as the tables have them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -43,10 +43,15 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("help")
 
+    def __init__(self, own: Mapping[str, str]) -> None:
+        """`own`: the person's own keys, by the ids of what they do."""
+        super().__init__()
+        self._own = own
+
     def compose(self) -> ComposeResult:
         """All of it, to be scrolled."""
         with VerticalScroll(id="help"):
-            yield Static(Content("\n").join(_lines()), markup=False)
+            yield Static(Content("\n").join(_lines(self._own)), markup=False)
 
     def on_mount(self) -> None:
         """Let the arrows scroll."""
@@ -57,11 +62,11 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss()
 
 
-def _lines() -> Iterator[Content]:
+def _lines(own: Mapping[str, str]) -> Iterator[Content]:
     for scope, place in _PLACES.items():
         yield Content.styled(place, "bold $primary")
         for key in KEYS[scope]:
-            yield _line(", ".join(map(keys.shown, key.keys.split(","))), key.says)
+            yield _line(", ".join(map(keys.shown, own.get(keys.key_id(scope, key), key.keys).split(","))), key.says)
         yield Content("")
     yield Content.styled("Commands", "bold $primary")
     for command in COMMANDS:
