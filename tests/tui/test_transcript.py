@@ -190,7 +190,9 @@ def test_a_selection_stays_while_the_answer_goes_on() -> None:
         await pilot.hover(offset=Offset(x + 4, y))
         await pilot.mouse_up(offset=Offset(x + 4, y))
         assert pilot.app.screen.get_selected_text() == "first"
-        await said(pilot, transcript, " goes on\n\n- and on\n- and on\n\n" + PARAGRAPH)
+        await said(
+            pilot, transcript, " goes on\n\n- and on\n- and on\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n" + PARAGRAPH
+        )
         await transcript.end()
         await pilot.pause()
         assert pilot.app.screen.get_selected_text() == "first"

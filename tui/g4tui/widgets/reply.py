@@ -102,7 +102,7 @@ class Reply(Markdown, can_focus=True):
             await self._stream.write(more)
         if self.part.is_over and self._stream:
             await self.stop()
-            if self.query("MarkdownTable"):  # one that grew has cells too many
+            if self.query("MarkdownTable") and not self._is_selected:  # one that grew has cells too many
                 await self.update(self.part.text)
             self._close_up()
 
@@ -124,6 +124,10 @@ class Reply(Markdown, can_focus=True):
     def action_quote(self) -> None:
         """Quote this part of the answer."""
         self.post_message(QuoteWanted(self.part.source))
+
+    @property
+    def _is_selected(self) -> bool:
+        return any(self in widget.ancestors_with_self for widget in self.screen.selections)
 
     def _close_up(self) -> None:
         """Leave no line empty between two parts of the same list or code."""
