@@ -1,5 +1,6 @@
 """Random keys, pastes, clicks and sizes while the model streams and tools ask: the app goes on, and nothing is lost."""
 
+import asyncio
 import os
 import random
 import sqlite3
@@ -11,8 +12,11 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.app import App
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.geometry import Size
 from textual.message_pump import MessagePump
-from textual.pilot import OutOfBounds, Pilot
+from textual.pilot import Pilot
 
 from g4local.opening.request import Request
 from g4local.settings import paths
@@ -73,34 +77,41 @@ class Endless(list[Any]):
         return super().pop(0) if len(self) else next(self._replies)
 
 
-async def _do_something(pilot: Pilot[None], chance: random.Random) -> None:
-    app = pilot.app
-    match chance.choices(("key", "letter", "question", "paste", "click", "size", "rest"), (30, 25, 12, 5, 15, 4, 9))[0]:
-        case "key":
-            key = chance.choice([each for each in (*_KEYS, *_MORE_KEYS) if each not in _LEFT_OUT])
-            app.simulate_key(key)
-        case "letter":
-            app.simulate_key(chance.choice("abyn/@ [0"))
-        case "question":
-            for key in ("f2", *f"q{chance.randrange(1000)}", "enter"):
-                app.simulate_key(key)
-        case "paste":
-            app.post_message(events.Paste(chance.choice(_PASTES)))
-        case "click":
-            width, height = app.size
-            try:
-                await pilot.click(
-                    offset=(chance.randrange(max(width, 1)), chance.randrange(max(height, 1))),
-                    times=chance.randint(1, 3),
-                )
-            except OutOfBounds:
-                pass
-        case "size":
-            await pilot.resize_terminal(*chance.choice(_SIZES))
-        case "rest":
-            await pilot.pause(0.02)
-    if chance.random() < 0.3:
-        await pilot.pause()
+def _press(app: App[None], chance: random.Random) -> None:
+    app.simulate_key(chance.choice([each for each in (*_KEYS, *_MORE_KEYS) if each not in _LEFT_OUT]))
+
+
+def _type(app: App[None], chance: random.Random) -> None:
+    app.simulate_key(chance.choice("abyn/@ [0"))
+
+
+def _ask(app: App[None], chance: random.Random) -> None:
+    for key in ("f2", *f"q{chance.randrange(1000)}", "enter"):
+        app.simulate_key(key)
+
+
+def _paste(app: App[None], chance: random.Random) -> None:
+    app.post_message(events.Paste(chance.choice(_PASTES)))
+
+
+def _click(app: App[None], chance: random.Random) -> None:
+    x, y = chance.randrange(app.size.width), chance.randrange(app.size.height)
+    for event in (events.MouseMove, events.MouseDown, events.MouseUp):
+        app.post_message(event(None, x, y, 0, 0, 1, False, False, False, x, y))
+
+
+def _resize(app: App[None], chance: random.Random) -> None:
+    assert isinstance(app._driver, HeadlessDriver)
+    size = app._driver._size = Size(*chance.choice(_SIZES))
+    app.post_message(events.Resize(size, size))
+
+
+_THINGS = {_press: 30, _type: 25, _ask: 12, _paste: 5, _click: 15, _resize: 4}
+"""What is done, and how often of a hundred times or so."""
+
+
+_REST = 0.4
+"""How often the app has time to do what was asked for."""
 
 
 async def _to_rest(pilot: Pilot[None], chat: ChatScreen) -> None:
@@ -108,6 +119,8 @@ async def _to_rest(pilot: Pilot[None], chat: ChatScreen) -> None:
     await pilot.resize_terminal(80, 24)
 
     def is_at_rest() -> bool:
+        if pilot.app._exception:
+            raise pilot.app._exception
         if pilot.app.screen is not chat:
             pilot.app.simulate_key("escape")
             pilot.app.simulate_key("f2")
@@ -153,8 +166,15 @@ def _mash(
         assert isinstance(chat, ChatScreen)
         await until(pilot, lambda: chat._opened)
         for _ in range(times):
-            await _do_something(pilot, chance)
+            chance.choices(list(_THINGS), list(_THINGS.values()))[0](pilot.app, chance)
+            if chance.random() < _REST:
+                await asyncio.sleep(0.02)
+            if pilot.app._exception:
+                return
         await _to_rest(pilot, chat)
+        if chat._opened is None:  # its load was stopped
+            chat.answer_with(Request("scripted"))
+            await until(pilot, lambda: chat._opened and not chat._errands.is_busy)
         prompt = chat.query_one(Prompt)
         prompt.text = ""
         prompt.focus()

@@ -17,6 +17,7 @@ from g4tui.screens.chat import ChatScreen
 from g4tui.screens.help import HelpScreen
 from g4tui.screens.models import ModelsScreen
 from g4tui.screens.sessions import SessionsScreen
+from g4tui.widgets.palette import Palette
 
 
 class G4App(App[None]):
@@ -88,6 +89,11 @@ class G4App(App[None]):
             preferences.keep_theme(self._config, theme)
         except G4Error as error:
             self.notify(str(error), severity="error", markup=False)
+
+    def action_command_palette(self) -> None:
+        """Show all that can be done."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_leave(self) -> None:
         """Leave; what was said is kept."""

@@ -11,7 +11,6 @@ from time import monotonic
 
 from textual import on
 from textual.message import Message
-from textual.screen import Screen
 
 from g4local.chat.conversation import Conversation
 from g4local.core.errors import ContextFull, G4Error, TooManyTools, UsageError
@@ -23,6 +22,7 @@ from g4tui.widgets.composer import Composer
 from g4tui.widgets.heading import Heading
 from g4tui.widgets.meter import Meter
 from g4tui.widgets.prompt import Prompt
+from g4tui.widgets.sturdy import SturdyScreen
 from g4tui.widgets.tool_card import ToolCard
 from g4tui.widgets.transcript import Transcript
 from g4tui.workers import turns
@@ -35,7 +35,7 @@ NO_MODEL = UsageError("No model is loaded.", "/model NAME loads one.")
 _ROOM = "The question was taken back. F6 drops results of tools, F7 summarises older turns, F8 doubles the context."
 
 
-class Conversing(Screen[None]):
+class Conversing(SturdyScreen[None]):
     """A screen on which a person talks with a model; what can be pressed and typed there is not its matter."""
 
     def __init__(self, request: Request) -> None:

@@ -11,11 +11,12 @@ from textual.widget import Widget
 from textual.widgets import Button, Label
 
 from g4tui import keys
+from g4tui.widgets.sturdy import SturdyScreen
 
 Answer = TypeVar("Answer")
 
 
-class Dialog(ModalScreen[Answer | None]):
+class Dialog(ModalScreen[Answer | None], SturdyScreen[Answer | None]):
     """A title, fields, and two buttons."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("dialog")

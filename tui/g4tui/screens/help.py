@@ -14,6 +14,7 @@ from g4tui import keys
 from g4tui.commands import COMMANDS
 from g4tui.keys import KEYS, Scope
 from g4tui.tones import MUTED
+from g4tui.widgets.sturdy import SturdyScreen
 
 _PLACES: dict[Scope, str] = {
     "app": "Everywhere",
@@ -38,7 +39,7 @@ _WIDTH = 22
 """Cells of keys, and of commands."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ModalScreen[None], SturdyScreen[None]):
     """The tables, one below the other."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("help")

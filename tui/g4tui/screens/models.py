@@ -14,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, Input
 from textual.worker import Worker, WorkerState
 
@@ -35,6 +34,7 @@ from g4tui.widgets.model_details import ModelDetails
 from g4tui.widgets.model_table import FITS, Line, ModelTable
 from g4tui.widgets.models_heading import ModelsHeading
 from g4tui.widgets.notice import Notice
+from g4tui.widgets.sturdy import SturdyScreen
 from g4tui.workers import models
 from g4tui.workers.models import Conversion, Pull, Work
 
@@ -46,7 +46,7 @@ _NOTHING = "No model is like that. Enter asks the hub for it: OWNER/REPO, or a s
 _LOCAL_ONLY = ("load", "verify", "remove")
 
 
-class ModelsScreen(Screen[None]):
+class ModelsScreen(SturdyScreen[None]):
     """A table, details of what is marked, and jobs."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("models")

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from g4local.core.errors import G4Error, UsageError
@@ -19,6 +18,7 @@ from g4tui import keys
 from g4tui.kept import Found
 from g4tui.widgets.question_line import QuestionLine
 from g4tui.widgets.session_list import SessionList
+from g4tui.widgets.sturdy import SturdyScreen
 from g4tui.widgets.transcript import Transcript
 from g4tui.workers import sessions
 
@@ -26,7 +26,7 @@ _WAIT_SECONDS = 0.15
 """So long a mark rests before what it is on is read."""
 
 
-class SessionsScreen(Screen[None]):
+class SessionsScreen(SturdyScreen[None]):
     """A search, the list, and a look at the marked one. What is removed goes for good only when the screen is left."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("sessions")

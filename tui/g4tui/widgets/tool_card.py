@@ -116,7 +116,8 @@ class ToolCard(Static, can_focus=True):
         """Show what its data says now."""
         self.set_class(self.called.state == "asks", "-asks")
         self.update(_content(self.called))
-        self.refresh_bindings()
+        if self.is_attached:  # a key may come when the card was removed
+            self.refresh_bindings()
 
     def ask(self) -> None:
         """Ask whether the call may run."""
