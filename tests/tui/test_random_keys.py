@@ -44,7 +44,7 @@ _PASTES = [
     "<|turn>",
     "x" * 3000,
 ]
-_SIZES = [(80, 24), (40, 10), (200, 60), (20, 5), (2, 2), (120, 30)]
+_SIZES = [(80, 24), (40, 10), (200, 60), (20, 5), (120, 30)]
 
 
 def _replies(chance: random.Random) -> Iterator[str]:
@@ -188,6 +188,7 @@ def _mash(
     assert said - {""} <= _kept()
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize("seed", [1, 2])
 def test_whatever_is_typed_the_app_goes_on_and_loses_nothing(
     scripted: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int

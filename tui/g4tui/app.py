@@ -93,7 +93,7 @@ class G4App(App[None]):
     def action_command_palette(self) -> None:
         """Show all that can be done."""
         if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(id="--command-palette"))
+            self.push_screen(Palette())
 
     def action_leave(self) -> None:
         """Leave; what was said is kept."""
