@@ -182,7 +182,12 @@ def _failure(path: Path, stop: StopFlag) -> G4Error:
     """Why llama.cpp gave no model."""
     if stop.is_set():
         return Cancelled("Loading the model was cancelled.")
-    complaint = listen().complaint() or "it does not say why"
+    complaint = listen().complaint()
+    if not complaint:
+        return EngineError(
+            f"llama.cpp can't load {path}, and does not say why.",
+            "There may be too little memory; try a smaller context.",
+        )
     if _OUT_OF_MEMORY.search(complaint):
         return DoesNotFit(
             f"There is too little memory for {path}: {complaint}.", "Try a smaller context or quantization."
