@@ -17,6 +17,13 @@ _TABLES = ("sessions", "turns", "messages", "drafts", "words")
 _SNIPPET_WORDS = 16
 _SNIPPET_CHARACTERS = 60
 """Characters before and after what was found inside of words."""
+_INDEX_ANEW = (
+    "INSERT INTO words (words) VALUES ('delete-all')",
+    """INSERT INTO words (rowid, text)
+        SELECT id, text FROM messages WHERE role IN ('user', 'assistant') AND text <> ''""",
+)
+"""Leaves nothing of removed words in the index. FTS5's own `optimize` does so, too, but adds a level to its structure
+each time, and calls it malformed once there are 2000."""
 _PHRASE = re.compile(r'"([^"]+)"|(\S+)')
 
 _HIT = "messages.id, messages.session, sessions.title, messages.role, messages.created"
@@ -114,7 +121,8 @@ def remove(store: Store, sessions: Sequence[Session]) -> None:
             store.database.execute("DELETE FROM messages WHERE session = ?", (session.id,))
             store.database.execute("DELETE FROM sessions WHERE id = ?", (session.id,))
         store.database.execute(f"DELETE FROM turns WHERE id NOT IN ({_TURNS_IN_USE})")
-        store.database.execute("INSERT INTO words (words) VALUES ('optimize')")
+        for statement in _INDEX_ANEW:
+            store.database.execute(statement)
     store.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

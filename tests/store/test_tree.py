@@ -362,3 +362,15 @@ def test_another_program_sees_a_plain_database(tmp_path: Path) -> None:
         begun(store, Message("user", "hi"))
     rows: list[Any] = sqlite3.connect(path).execute("SELECT role, text FROM messages").fetchall()
     assert rows == [("user", "hi")]
+
+
+def test_the_index_bears_any_number_of_removals() -> None:
+    """FTS5 calls an index malformed that was optimized two thousand times."""
+    with new_store() as store:
+        kept = begun(store, Message("user", "a pelican " + " ".join(f"w{number}" for number in range(3000))))
+        for number in range(2100):
+            session = begun(store, Message("user", f"walrus {number}"))
+            upkeep.remove(store, [store.find(session)])
+        assert [hit.session for hit in upkeep.search(store, "pelican", 9)] == [kept]
+        assert upkeep.search(store, "walrus", 9) == []
+        store.database.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")

@@ -30,6 +30,9 @@ from tests.fakes import ScriptedEngine
 from tests.tui.pilots import drive, seen, typed, until
 
 _CALL = '<|tool_call>call:calculate{expression:<|"|>48 * 17<|"|>}<tool_call|>'
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+# A widget that was removed just before the end has a coroutine that Python collects after its event loop has gone.
+
 _LAST = "The very last answer"
 _KEYS = [key for scope in keys.KEYS.values() for row in scope for key in row.keys.split(",")]
 _MORE_KEYS = ["tab", "shift+tab", "ctrl+a", "ctrl+k", "ctrl+u", "ctrl+w", "ctrl+p", "shift+left", "f1", "f12", "ctrl+c"]
