@@ -199,7 +199,7 @@ def test_whatever_is_typed_the_app_goes_on_and_loses_nothing(
     _mash(scripted, monkeypatch, tmp_path, seed, 200)
 
 
-@pytest.mark.reference
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(10, 20))
 def test_ten_thousand_keys(scripted: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int) -> None:
     _mash(scripted, monkeypatch, tmp_path, seed, 1000)
