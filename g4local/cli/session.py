@@ -15,7 +15,7 @@ from g4local.core.errors import Cancelled, ContextFull, G4Error, TooManyTools, U
 from g4local.core.prompt import Segment
 from g4local.opening import offering
 from g4local.opening.request import Request
-from g4local.tools.registry import Tool, harmless
+from g4local.tools.registry import Tool
 
 
 class Session:
@@ -145,14 +145,8 @@ class Session:
         known += self._served
         for warning in warnings:
             output.warning(warning)
-        names = {"on": [tool.name for tool in harmless(known)], "off": []}.get(argument, argument.split())
         if argument:
-            unknown = [name for name in names if name not in {tool.name for tool in known}]
-            if unknown:
-                raise UsageError(
-                    f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(tool.name for tool in known)}."
-                )
-            self._talk.tools = tuple(tool for tool in known if tool.name in names)
+            self._talk.tools = offering.chosen(argument, known)
         self._list(known)
 
     def _list(self, known: Sequence[Tool]) -> None:

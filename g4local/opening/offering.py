@@ -38,6 +38,17 @@ def local(request: Request) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
     return available(request.folder, request.shell_limit, [request.mcp_config] if request.mcp_config else ())
 
 
+def chosen(words: str, known: Sequence[Tool]) -> tuple[Tool, ...]:
+    """Those of the tools that a person means: by their names, `on` for all that change nothing, `off` for none.
+
+    UsageError for a name that is none.
+    """
+    names = {"on": [tool.name for tool in harmless(known)], "off": list[str]()}.get(words, words.split())
+    if unknown := [name for name in names if name not in {tool.name for tool in known}]:
+        raise UsageError(f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(tool.name for tool in known)}.")
+    return tuple(tool for tool in known if tool.name in names)
+
+
 def named(request: Request, warn: Warn, session: str | None = None) -> tuple[Tool, ...]:
     """Those of them that are no server's."""
     if not (request.tools or request.tool):

@@ -21,6 +21,7 @@ from g4local.core.progress import Report
 from g4local.opening.approval import Ask
 from g4local.opening.conversation import conversation
 from g4local.opening.request import Request
+from g4local.tools.tool import Tool
 
 _LOOK_SECONDS = 0.05
 """How late a wish to stop may be seen while another thread has the conversation."""
@@ -35,6 +36,8 @@ class Opened:
     info: EngineInfo
     messages: tuple[Message, ...]
     session: str | None
+    served: tuple[Tool, ...]
+    """The tools of MCP servers, which are there also while the model is not told of them."""
 
 
 class Talk:
@@ -64,8 +67,9 @@ class Talk:
             if messages and not talk.messages:
                 talk.messages[:] = messages
             self._conversation = talk
+            served = tuple(tool for tool in talk.tools if tool.served)
             self._open = stack.pop_all()
-            return Opened(asked, info, tuple(talk.messages), talk.session)
+            return Opened(asked, info, tuple(talk.messages), talk.session, served)
 
     def close(self) -> None:
         """Free the model and close the session."""

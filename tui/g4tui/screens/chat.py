@@ -178,8 +178,10 @@ class ChatScreen(Conversing):
                 self.open(replace(self._request, ctx=commands.context(argument)), carried=True)
             case "think":
                 self._change(partial(changes.thinking, word=argument))
+            case "tools" if self._opened:
+                self._change(partial(changes.tools, argument=argument, opened=self._opened))
             case "tools":
-                self._change(partial(changes.tools, argument=argument, request=self._request))
+                raise NO_MODEL
             case "set":
                 self._change(partial(changes.setting, argument=argument))
             case "export":

@@ -8,12 +8,11 @@ from pathlib import Path
 from g4local.chat import adjusting
 from g4local.chat.conversation import Conversation
 from g4local.core.errors import UsageError
-from g4local.opening.offering import local
-from g4local.opening.request import Request
+from g4local.opening.offering import chosen, local
 from g4local.settings import paths
 from g4local.store.store import Store
-from g4local.tools.registry import harmless
 from g4tui.export import write
+from g4tui.talk import Opened
 from g4tui.workers.turns import HistoryChanged, JobDone
 
 
@@ -58,14 +57,11 @@ def setting(talk: Conversation, argument: str) -> JobDone:
     return JobDone("\n".join(told))
 
 
-def tools(talk: Conversation, argument: str, request: Request) -> JobDone:
+def tools(talk: Conversation, argument: str, opened: Opened) -> JobDone:
     """Choose the tools that the model is told of, or tell which there are."""
-    known = (*local(request)[0], *(tool for tool in talk.tools if tool.served))
-    names = {"on": [tool.name for tool in harmless(known)], "off": list[str]()}.get(argument, argument.split())
-    if unknown := [name for name in names if name not in {tool.name for tool in known}]:
-        raise UsageError(f"There is no tool {unknown[0]!r}.", f"Tools: {', '.join(tool.name for tool in known)}.")
+    known = (*local(opened.request)[0], *opened.served)
     if argument:
-        talk.tools = tuple(tool for tool in known if tool.name in names)
+        talk.tools = chosen(argument, known)
     return JobDone(f"Tools: {_listed([tool.name for tool in talk.tools])}. {_others(talk, [t.name for t in known])}")
 
 
