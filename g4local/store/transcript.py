@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from g4local.core.fences import fenced
 from g4local.core.messages import Json, Message, to_dict
 from g4local.store.store import Store
 from g4local.store.values import Session, Stored, Turn, numbers
@@ -138,21 +139,12 @@ def heading(message: Message) -> str:
 
 def _blocks(message: Message) -> list[str]:
     thought = [_quoted(message.thought)] if message.thought else []
-    calls = [
-        _fenced(f"{call.name}({json.dumps(call.arguments, ensure_ascii=False)})", "") for call in message.tool_calls
-    ]
-    answers = [_fenced(json.dumps(each.response, ensure_ascii=False), "json") for each in message.tool_responses]
-    text = [_fenced(message.text, "")] if message.role == "tool" else [message.text] if message.text else []
+    calls = [fenced(f"{call.name}({json.dumps(call.arguments, ensure_ascii=False)})") for call in message.tool_calls]
+    answers = [fenced(json.dumps(each.response, ensure_ascii=False), "json") for each in message.tool_responses]
+    text = [fenced(message.text)] if message.role == "tool" else [message.text] if message.text else []
     is_silent = message.role == "assistant" and not (calls or answers or text)
     return [*thought, *calls, *answers, *text, *(["*(no answer)*"] if is_silent else [])]
 
 
 def _quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
-
-
-def _fenced(text: str, language: str) -> str:
-    """A block of code whose fence is longer than any in it."""
-    longest = max((len(run) for run in text.replace("~", " ").split() if set(run) == {"`"}), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"

@@ -14,7 +14,7 @@ UNTITLED = "untitled"
 STORED = "messages.id, messages.parent, messages.turn, messages.created, role, messages.text, messages.rest"
 """The columns that `stored` takes."""
 
-_LATEST = 253_402_300_799.0
+LATEST = 253_402_300_799.0
 """The end of the year 9999, in seconds since 1970."""
 
 _ROLES = frozenset(get_args(Role))
@@ -143,6 +143,6 @@ def _object(text: object) -> dict[str, Json]:
 
 
 def _time(value: object) -> float:
-    if not isinstance(value, int | float) or not 0 <= value <= _LATEST:
+    if not isinstance(value, int | float) or not 0 <= value <= LATEST:
         raise ValueError(f"{value!r} is no time")
     return value

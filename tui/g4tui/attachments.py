@@ -1,6 +1,5 @@
 """Files that are asked about: what can be read to the model, and how its question looks with them."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
@@ -9,12 +8,11 @@ from shlex import split
 from urllib.parse import unquote, urlsplit
 
 from g4local.core.errors import UsageError, reason
+from g4local.core.fences import fenced
 from g4local.core.units import human_bytes
 
 MOST_BYTES = 1_000_000
 """Of a file; a question of this length fills the largest context."""
-
-_FENCE = re.compile(r"`{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,9 @@ def attached(path: Path) -> Attachment:
 
 def question(text: str, attachments: Sequence[Attachment]) -> str:
     """What is asked, with the files behind it, each in a fence that nothing in it closes."""
-    return "\n\n".join([text, *(f"{each.path.name}:\n{_fenced(each)}" for each in attachments)])
+    return "\n\n".join(
+        [text, *(f"{each.path.name}:\n{fenced(each.text.rstrip(), each.path.suffix[1:])}" for each in attachments)]
+    )
 
 
 def given(text: str) -> Path | None:
@@ -63,9 +63,3 @@ def given(text: str) -> Path | None:
         return path if path.is_absolute() and path.is_file() else None
     except (OSError, RuntimeError, ValueError):
         return None
-
-
-def _fenced(attachment: Attachment) -> str:
-    longest = max((len(each) for each in _FENCE.findall(attachment.text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}{attachment.path.suffix.removeprefix('.')}\n{attachment.text.rstrip()}\n{fence}"

@@ -8,9 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from g4local.core.messages import Json, Message, ToolCall
-
-_LATEST = 253_402_300_799.0
-"""The end of the year 9999."""
+from g4local.store.values import LATEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +110,4 @@ def seconds(value: Any, unit: float = 1) -> float:
     """A time in seconds since 1970, from a number of such units; 0 where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0
-    return min(max(0.0, value * unit), _LATEST)
+    return min(max(0.0, value * unit), LATEST)
